@@ -1,0 +1,145 @@
+package socket_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/skbench/skbench/harness/socket"
+)
+
+// start runs a child in the test's own namespaces.
+func start(t *testing.T) *socket.Process {
+	t.Helper()
+	p, err := socket.Start(t.Name(), (*exec.Cmd).Start)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	return p
+}
+
+// startIsolated runs a child in a network namespace of its own, lo up.
+func startIsolated(t *testing.T) *socket.Process {
+	t.Helper()
+	p, err := socket.Start(t.Name(), func(cmd *exec.Cmd) error {
+		done := make(chan error)
+		go func() {
+			runtime.LockOSThread() // never unlocked: the thread goes with its namespace
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				done <- err
+				return
+			}
+			done <- cmd.Start()
+		}()
+		return <-done
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	return p
+}
+
+func TestConnectionsCarryData(t *testing.T) {
+	t.Parallel()
+	p, ctx := start(t), t.Context()
+
+	listener, err := p.Listen(ctx, "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	go func() {
+		conn, err := listener.Accept()
+		if err == nil {
+			io.Copy(conn, conn)
+			conn.Close()
+		}
+	}()
+
+	conn, err := p.Dial(ctx, "tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	fmt.Fprint(conn, "over there and back")
+	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	got, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Equal(t, "over there and back", string(got))
+}
+
+func TestDatagramsCarryData(t *testing.T) {
+	t.Parallel()
+	p, ctx := start(t), t.Context()
+
+	server, err := p.ListenPacket(ctx, "udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer server.Close()
+	client, err := p.Dial(ctx, "udp", server.LocalAddr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	fmt.Fprint(client, "datagram")
+	buf := make([]byte, 100)
+	n, _, err := server.ReadFrom(buf)
+	require.NoError(t, err)
+	require.Equal(t, "datagram", string(buf[:n]))
+}
+
+func TestSocketsLiveInTheChildsNamespace(t *testing.T) {
+	t.Parallel()
+	here, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer here.Close()
+
+	_, err = startIsolated(t).Dial(t.Context(), "tcp", here.Addr().String())
+	require.ErrorIs(t, err, syscall.ENETUNREACH, "lo is down in a new namespace")
+}
+
+func TestErrorsNameTheAddressAndTheCause(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	_, err := p.Dial(t.Context(), "tcp", "127.0.0.1:1")
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	require.ErrorContains(t, err, "127.0.0.1:1")
+	_, err = p.Dial(t.Context(), "carrier-pigeon", "127.0.0.1:1")
+	require.ErrorContains(t, err, "carrier-pigeon")
+}
+
+func TestDialGivesUpAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	listener, err := p.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+	defer cancel()
+	_, err = p.Dial(ctx, "tcp", listener.Addr().String())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestRequestsAfterTheChildsEndFail(t *testing.T) {
+	t.Parallel()
+	var child *exec.Cmd
+	p, err := socket.Start(t.Name(), func(cmd *exec.Cmd) error { child = cmd; return cmd.Start() })
+	require.NoError(t, err)
+	require.NoError(t, child.Process.Kill())
+	_, err = p.Dial(t.Context(), "tcp", "127.0.0.1:1")
+	require.ErrorContains(t, err, t.Name())
+	require.Error(t, p.Close(), "a killed child is worth knowing of")
+}
+
+// The child lives as long as the parent's end of the pair, which is what makes
+// kill -9 of the parent safe.
+func TestChildEndsWithItsParentsSocket(t *testing.T) {
+	t.Parallel()
+	var child *exec.Cmd
+	p, err := socket.Start(t.Name(), func(cmd *exec.Cmd) error { child = cmd; return cmd.Start() })
+	require.NoError(t, err)
+	require.NoError(t, p.Close())
+	require.ErrorIs(t, child.Process.Signal(syscall.Signal(0)), os.ErrProcessDone)
+}
