@@ -1,0 +1,108 @@
+package topo
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+)
+
+// The digits of an address tell its owner; a number above 255 goes on in the byte or group before:
+//
+//	node N      172.16.0.N   fd00:172:16::N
+//	host H      172.31.0.H   fd00:172:31::H
+//	pod P of N  10.0.N.P     fd00:10:0:N::P
+//	gateway     10.0.N.254   fd00:10:0:N::254
+//
+// IPv6 groups carry decimal digits as text: node 12 is fd00:172:16::12.
+var (
+	// UnderlayIPv4 and UnderlayIPv6 are on-link for every node and host.
+	UnderlayIPv4 = netip.MustParsePrefix("172.16.0.0/12")
+	UnderlayIPv6 = netip.MustParsePrefix("fd00:172::/32")
+
+	// ClusterIPv4 and ClusterIPv6 hold the pods of all nodes.
+	ClusterIPv4 = netip.MustParsePrefix("10.0.0.0/8")
+	ClusterIPv6 = netip.MustParsePrefix("fd00:10::/32")
+
+	// BenchmarkIPv4 (RFC 2544) and BenchmarkIPv6 (RFC 5180) hold the many clients that the tester of Wire stands in for.
+	BenchmarkIPv4 = netip.MustParsePrefix("198.18.0.0/15")
+	BenchmarkIPv6 = netip.MustParsePrefix("2001:2::/48")
+)
+
+const (
+	maxNumber = 9999 // of a node or host: four decimal digits fit into one group of an IPv6 address
+	gateway   = 254  // the number of a node's gateway address among its pods
+)
+
+// NodeIPv4 is the address of node n: 172.16.0.n.
+func NodeIPv4(n int) netip.Addr { return netip.AddrFrom4([4]byte{172, 16, byte(n >> 8), byte(n)}) }
+
+// NodeIPv6 is the address of node n: fd00:172:16::n.
+func NodeIPv6(n int) netip.Addr { return groups(0xfd00, 0x172, 0x16, 0, 0, 0, 0, decimal(n)) }
+
+// HostIPv4 is the address of host h: 172.31.0.h.
+func HostIPv4(h int) netip.Addr { return netip.AddrFrom4([4]byte{172, 31, byte(h >> 8), byte(h)}) }
+
+// HostIPv6 is the address of host h: fd00:172:31::h.
+func HostIPv6(h int) netip.Addr { return groups(0xfd00, 0x172, 0x31, 0, 0, 0, 0, decimal(h)) }
+
+// PodsIPv4 holds the pods of node n: 10.0.n.0/24.
+func PodsIPv4(n int) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n >> 8), byte(n), 0}), 24)
+}
+
+// PodsIPv6 holds the pods of node n: fd00:10:0:n::/64.
+func PodsIPv6(n int) netip.Prefix {
+	return netip.PrefixFrom(groups(0xfd00, 0x10, decimal(n>>8), decimal(n&255), 0, 0, 0, 0), 64)
+}
+
+// PodIP is the address of pod p in the prefix of a node: 10.0.1.0/24 and fd00:10:0:1::/64 give 10.0.1.p and
+// fd00:10:0:1::p.
+func PodIP(pods netip.Prefix, p int) netip.Addr {
+	if pods.Addr().Is4() {
+		ip := pods.Addr().As4()
+		ip[3] += byte(p)
+		return netip.AddrFrom4(ip)
+	}
+	ip := pods.Addr().As16()
+	last := binary.BigEndian.Uint16(ip[14:])
+	binary.BigEndian.PutUint16(ip[14:], last+decimal(p))
+	return netip.AddrFrom16(ip)
+}
+
+// groups is the IPv6 address of eight groups.
+func groups(g ...uint16) netip.Addr {
+	var ip [16]byte
+	for i := range g {
+		binary.BigEndian.PutUint16(ip[2*i:], g[i])
+	}
+	return netip.AddrFrom16(ip)
+}
+
+// decimal returns the group that reads like n: 254 gives 0x254.
+func decimal(n int) (group uint16) {
+	for shift := 0; n > 0; n, shift = n/10, shift+4 {
+		group |= uint16(n % 10 << shift)
+	}
+	return group
+}
+
+// The second byte of a MAC tells what it belongs to.
+const (
+	macNode   = 1 // eth0 of a node
+	macHost   = 2 // eth0 of a host
+	macPod    = 3 // eth0 of a pod
+	macDevice = 4 // the node's end of a pod's veth pair
+	macPort   = 5 // a port of the switch
+)
+
+// mac is locally administered (first byte 02); kind, number p within the node, and number n of the node or host can be
+// read off: pod 3 of node 1 has 02:03:00:03:00:01.
+func mac(kind byte, p, n int) net.HardwareAddr {
+	return net.HardwareAddr{2, kind, 0, byte(p), byte(n >> 8), byte(n)}
+}
+
+// linkLocal is the IPv6 link-local address of a device, formed from its MAC (RFC 4291, appendix A).
+func linkLocal(mac net.HardwareAddr) netip.Addr {
+	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80,
+		8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]})
+}
