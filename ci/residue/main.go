@@ -59,7 +59,7 @@ func run(args []string, out io.Writer) (int, error) {
 	case len(rest) == 2 && rest[0] == "compare":
 		return compare(rest[1], *wait, out)
 	case len(rest) == 0:
-		return 0, errors.New("no command given: residue -- COMMAND ARGS...")
+		return 0, errors.New("no command given: residue -- COMMAND")
 	case *kills > 0:
 		r := runner{command: rest, wait: *wait, out: out}
 		return r.killRandomly(*kills, *within, *seed)

@@ -49,25 +49,21 @@ func (m *machine) listHiddenNamespaces() (map[string]Thing, error) {
 	if merged, err := os.ReadFile(slab + "/aliases"); err != nil || strings.TrimSpace(string(merged)) != "0" {
 		return nil, unseen("the kernel does not show its own count of network namespaces (" + slab + ")")
 	}
-	kernel, err := countNamespaces()
-	if err != nil {
-		return nil, err
-	}
-	visible, err := m.listNamespaces()
+	hidden, err := countHidden()
 	if err != nil {
 		return nil, err
 	}
 	things := map[string]Thing{}
-	for i := range kernel - (len(visible) - 1) { // The machine's own namespace is not in the slab.
+	for i := range hidden {
 		things["#"+strconv.Itoa(i+1)] = Thing{What: "the kernel counts more network namespaces than any process holds"}
 	}
 	return things, nil
 }
 
-// countNamespaces asks the kernel how many network namespaces it has. Since 6.13 it frees those that died only after the next one has died
-// (net_complete_free, net/core/net_namespace.c), on a work queue that gives no sign: so one is made and dropped, and the lowest count of
-// several is the nearest to the truth.
-func countNamespaces() (int, error) {
+// countHidden asks the kernel how many network namespaces it has beyond those that can be seen. Since 6.13 it frees those that died only after
+// the next one has died (net_complete_free, net/core/net_namespace.c), on a work queue that gives no sign, and others on this machine make
+// and drop some meanwhile: so one is made and dropped, and the lowest difference of several is the nearest to the truth.
+func countHidden() (int, error) {
 	const tries, pause = 5, 20 * time.Millisecond
 	lowest := math.MaxInt
 	for range tries {
@@ -75,13 +71,21 @@ func countNamespaces() (int, error) {
 			return 0, err
 		}
 		time.Sleep(pause)
-		n, err := countSlab()
+		m, err := lookAround(Options{})
 		if err != nil {
 			return 0, err
 		}
-		lowest = min(lowest, n)
+		visible, err := m.listNamespaces()
+		if err != nil {
+			return 0, err
+		}
+		kernel, err := countSlab()
+		if err != nil {
+			return 0, err
+		}
+		lowest = min(lowest, kernel-(len(visible)-1)) // The machine's own namespace is not in the slab.
 	}
-	return lowest, nil
+	return max(lowest, 0), nil
 }
 
 // dropNamespace makes a network namespace and drops it.
