@@ -1,8 +1,10 @@
 package packet
 
 import (
-	"errors"
+	"fmt"
 	"net/netip"
+
+	"github.com/google/gopacket"
 )
 
 // Build makes the packet that t says, with d in the places that it leaves open.
@@ -11,8 +13,113 @@ import (
 // The cookie stands at the start of the payload of the innermost TCP, UDP or
 // echo; a packet that ends in none of these (ARP, neighbour discovery, Raw)
 // carries none.
-func Build(t Template, d Defaults) (*Packet, error) { return nil, errors.New("not built yet") }
+func Build(t Template, d Defaults) (*Packet, error) {
+	headers, err := unfold(t)
+	if err != nil {
+		return nil, err
+	}
+	if err := address(headers, d); err != nil {
+		return nil, err
+	}
+	innermost := &headers[len(headers)-1]
+	if holdsCookie(innermost.layer) {
+		innermost.cookie = d.Cookie
+	}
+	// The buffer grows to the front: each header stands before what it carries.
+	b := gopacket.NewSerializeBufferExpectedSize(256, 0)
+	var next layer
+	for i := len(headers) - 1; i >= 0; i-- {
+		next = headers[i].layer.(layer).fill(&filling{&d, &headers[i], next})
+		if err := next.prepend(b, &headers[i]); err != nil {
+			return nil, fmt.Errorf("packet template: %s: %w", nameOf(next), err)
+		}
+	}
+	p, _ := Decode(b.Bytes()) // a template may lie on purpose
+	return p, nil
+}
 
 // Destination returns the destination of the outermost IP header of t, for which
 // the sender has to know the next hop; ok is false if t names none.
-func Destination(t Template) (addr netip.Addr, ok bool) { return netip.Addr{}, false }
+func Destination(t Template) (addr netip.Addr, ok bool) {
+	headers, err := unfold(t)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	legs, err := legsOf(headers)
+	if err != nil || len(legs) == 0 {
+		return netip.Addr{}, false
+	}
+	turnQuotes(headers, legs)
+	dst := legs[0].dst
+	if !dst.IsValid() && legs[0].transport >= 0 {
+		dst = neighbourGroup(headers[legs[0].transport].layer)
+	}
+	return dst, dst.IsValid()
+}
+
+// layer is a template that is one header on the wire.
+type layer interface {
+	Template
+	// fill returns the layer with its defaults in the fields that are open.
+	fill(*filling) layer
+	// prepend writes the layer in front of what b holds, which it carries.
+	prepend(b gopacket.SerializeBuffer, h *header) error
+}
+
+// filling is what a layer finds its defaults in.
+type filling struct {
+	*Defaults
+	header *header
+	next   layer // nil for the innermost
+}
+
+// fill sets a field that is open to its default.
+func fill[T comparable](f *filling, field string, value *T, def T) {
+	if !says(f.header, field, *value) {
+		*value = def
+	}
+}
+
+// port returns addr with the default source port, if it has none.
+func (f *filling) port(addr netip.AddrPort) netip.AddrPort {
+	if addr.Port() != 0 {
+		return addr
+	}
+	return netip.AddrPortFrom(addr.Addr(), SourcePort(f.Cookie))
+}
+
+// says reports whether the template says the value of a field, so that neither
+// default nor computation takes its place.
+func says[T comparable](h *header, field string, value T) bool {
+	var open T
+	return value != open || h.zeroed(field)
+}
+
+// computed lets gopacket fix the lengths. Checksums are ours: gopacket's know
+// nothing of fields that lie, and send a UDP checksum of zero as zero.
+var computed = gopacket.SerializeOptions{FixLengths: true}
+
+// prependBytes writes content in front of what b holds.
+func prependBytes(b gopacket.SerializeBuffer, content []byte) error {
+	room, err := b.PrependBytes(len(content))
+	if err != nil {
+		return err
+	}
+	copy(room, content)
+	return nil
+}
+
+// prependPayload writes the payload of a transport, after its cookie.
+func prependPayload(b gopacket.SerializeBuffer, h *header, payload []byte) error {
+	if err := prependBytes(b, payload); err != nil {
+		return err
+	}
+	if h.cookie == 0 {
+		return nil
+	}
+	return prependBytes(b, cookieBytes(h.cookie))
+}
+
+func (r Raw) fill(*filling) layer { return r }
+
+func (r Raw) prepend(b gopacket.SerializeBuffer, _ *header) error { return prependBytes(b, r) }

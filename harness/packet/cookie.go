@@ -24,3 +24,28 @@ func FindCookie(b []byte) (number uint64, ok bool) {
 	}
 	return binary.BigEndian.Uint64(b[at+len(CookieMagic):]), true
 }
+
+func cookieBytes(number uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte(CookieMagic), number)
+}
+
+// afterCookie returns a payload without the cookie that it starts with, if any.
+func afterCookie(payload []byte) []byte {
+	if len(payload) >= CookieSize && bytes.HasPrefix(payload, cookieMagic) {
+		return payload[CookieSize:]
+	}
+	return payload
+}
+
+// holdsCookie reports whether the payload of t starts with a cookie.
+func holdsCookie(t Template) bool {
+	switch t := t.(type) {
+	case TCP, UDP:
+		return true
+	case ICMP:
+		return t.Type.isEcho() || t.Type == 0 // 0 is open as well as an echo reply
+	case ICMPv6:
+		return t.Type.isEcho() || t.Type == 0
+	}
+	return false
+}

@@ -1,14 +1,18 @@
 package packet
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
+	"net/netip"
+
+	"github.com/google/gopacket"
 )
 
 // Ethernet is an Ethernet II header.
 type Ethernet struct {
 	Src  net.HardwareAddr // default: Defaults.SrcMAC
-	Dst  net.HardwareAddr // default: the group's address for ARP and multicast, else Defaults.DstMAC
+	Dst  net.HardwareAddr // default: the group's address for ARP requests and IPv6 multicast, else Defaults.DstMAC
 	Type EtherType        // default: that of the next layer
 }
 
@@ -24,4 +28,90 @@ const (
 	EtherTypeIPv6 EtherType = 0x86dd
 )
 
-func (t EtherType) String() string { return fmt.Sprintf("0x%04x", uint16(t)) }
+func (t EtherType) String() string {
+	switch t {
+	case EtherTypeIPv4:
+		return "IPv4"
+	case EtherTypeARP:
+		return "ARP"
+	case EtherTypeIPv6:
+		return "IPv6"
+	}
+	return fmt.Sprintf("0x%04x", uint16(t))
+}
+
+const ethernetSize = 14
+
+var broadcast = net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+
+func (l Ethernet) fill(f *filling) layer {
+	group := net.HardwareAddr(nil)
+	switch next := f.next.(type) {
+	case IPv4:
+		fill(f, "Type", &l.Type, EtherTypeIPv4)
+	case IPv6:
+		fill(f, "Type", &l.Type, EtherTypeIPv6)
+		group = groupMAC(next.Dst)
+	case ARP:
+		fill(f, "Type", &l.Type, EtherTypeARP)
+		if next.Op == ARPRequest {
+			group = broadcast
+		}
+	}
+	l.Src = firstMAC(l.Src, f.SrcMAC)
+	l.Dst = firstMAC(l.Dst, group, f.DstMAC)
+	return l
+}
+
+// prepend does not use gopacket, which pads frames to 60 bytes, inner ones too,
+// and takes types below 0x600 for lengths; decoding it, likewise.
+func (l Ethernet) prepend(b gopacket.SerializeBuffer, _ *header) error {
+	if len(l.Src) != 6 || len(l.Dst) != 6 {
+		return fmt.Errorf("a MAC has 6 bytes, not those of %v and %v", l.Src, l.Dst)
+	}
+	frame, err := b.PrependBytes(ethernetSize)
+	if err != nil {
+		return err
+	}
+	copy(frame[0:6], l.Dst)
+	copy(frame[6:12], l.Src)
+	binary.BigEndian.PutUint16(frame[12:], uint16(l.Type))
+	return nil
+}
+
+func (d *decoder) ethernet() (step, error) {
+	if err := d.need("Ethernet", ethernetSize); err != nil {
+		return nil, err
+	}
+	b := d.rest.b
+	l := Ethernet{Dst: b[0:6:6], Src: b[6:12:12], Type: EtherType(binary.BigEndian.Uint16(b[12:]))}
+	d.push(l, ethernetSize)
+	switch l.Type {
+	case EtherTypeIPv4:
+		return (*decoder).ipv4, nil
+	case EtherTypeIPv6:
+		return (*decoder).ipv6, nil
+	case EtherTypeARP:
+		return (*decoder).arp, nil
+	}
+	return nil, nil
+}
+
+// firstMAC returns the first address that is set, or zeros.
+func firstMAC(choice ...net.HardwareAddr) net.HardwareAddr {
+	for _, mac := range choice {
+		if mac != nil {
+			return mac
+		}
+	}
+	return make(net.HardwareAddr, 6)
+}
+
+// groupMAC returns the address of an IPv6 multicast group (RFC 2464), nil of other addresses.
+func groupMAC(addr netip.Addr) net.HardwareAddr {
+	if !addr.IsMulticast() {
+		return nil
+	}
+	b := addr.As16()
+	return net.HardwareAddr{0x33, 0x33, b[12], b[13], b[14], b[15]}
+}

@@ -1,65 +1,48 @@
 package packet
 
 import (
+	"fmt"
 	"net/netip"
 )
-
-// IPv4 is an IPv4 header (RFC 791).
-type IPv4 struct {
-	Src netip.Addr // default: that of the layer it carries, else Defaults.SrcIPv4
-	Dst netip.Addr // default: that of the layer it carries
-	TTL uint8      // default: 64
-	TOS uint8
-	// ID is 0 by default, and DF set, as Linux sends packets outside of a
-	// connection: the ID of a packet that cannot be fragmented means nothing
-	// (RFC 6864). A fragment has no DF by default.
-	ID         uint16
-	DF, MF     bool
-	FragOffset uint16   // in bytes, a multiple of 8
-	Protocol   Protocol // default: that of the next layer
-	Options    []Option
-
-	// Computed unless set, so that a header may lie.
-	IHL      uint8  // header length in 4-byte words
-	Length   uint16 // header and payload in bytes
-	Checksum uint16
-}
-
-func (IPv4) template() {}
-
-// IPv6 is an IPv6 header (RFC 8200).
-type IPv6 struct {
-	Src          netip.Addr // default: that of the layer it carries, else Defaults.SrcIPv6
-	Dst          netip.Addr // default: that of the layer it carries
-	HopLimit     uint8      // default: 64, 255 for neighbour discovery
-	TrafficClass uint8
-	FlowLabel    uint32
-	NextHeader   Protocol // default: that of the next layer
-
-	Length uint16 // payload in bytes; computed unless set
-}
-
-func (IPv6) template() {}
 
 // Protocol is an IP protocol number.
 type Protocol uint8
 
 // The protocols that this package understands.
 const (
-	ProtocolICMP     Protocol = 1
-	ProtocolIPv4     Protocol = 4 // IPIP
-	ProtocolTCP      Protocol = 6
-	ProtocolUDP      Protocol = 17
-	ProtocolIPv6     Protocol = 41
-	ProtocolFragment Protocol = 44
-	ProtocolICMPv6   Protocol = 58
+	ProtocolHopByHop    Protocol = 0
+	ProtocolICMP        Protocol = 1
+	ProtocolIPv4        Protocol = 4 // IPIP
+	ProtocolTCP         Protocol = 6
+	ProtocolUDP         Protocol = 17
+	ProtocolIPv6        Protocol = 41
+	ProtocolRouting     Protocol = 43
+	ProtocolFragment    Protocol = 44
+	ProtocolICMPv6      Protocol = 58
+	ProtocolNone        Protocol = 59 // IPv6: nothing follows
+	ProtocolDestination Protocol = 60
+	ProtocolReserved    Protocol = 255
 )
 
-// Option is an option of an IPv4 or TCP header. When expected, each option of
-// the template has to be in the packet, in whatever order.
-type Option struct {
-	Kind uint8
-	Data []byte // what follows kind and length; nothing for kinds 0 and 1
+var protocolNames = map[Protocol]string{
+	ProtocolHopByHop:    "hop-by-hop",
+	ProtocolICMP:        "ICMP",
+	ProtocolIPv4:        "IPv4",
+	ProtocolTCP:         "TCP",
+	ProtocolUDP:         "UDP",
+	ProtocolIPv6:        "IPv6",
+	ProtocolRouting:     "routing",
+	ProtocolFragment:    "fragment",
+	ProtocolICMPv6:      "ICMPv6",
+	ProtocolNone:        "none",
+	ProtocolDestination: "destination",
+}
+
+func (p Protocol) String() string {
+	if name, ok := protocolNames[p]; ok {
+		return name
+	}
+	return fmt.Sprint(uint8(p))
 }
 
 // A Port is a port of TCP or UDP.
@@ -73,3 +56,77 @@ func TCPPort(number uint16) Port { return Port{ProtocolTCP, number} }
 
 // UDPPort returns the UDP port of that number.
 func UDPPort(number uint16) Port { return Port{ProtocolUDP, number} }
+
+// String returns the port as in "TCP 80".
+func (p Port) String() string { return fmt.Sprintf("%s %d", p.Protocol, p.Number) }
+
+// protocolOf returns the number by which an IP header announces t.
+func protocolOf(t Template, none Protocol) Protocol {
+	switch t := t.(type) {
+	case IPv4:
+		return ProtocolIPv4
+	case IPv6:
+		return ProtocolIPv6
+	case TCP:
+		return ProtocolTCP
+	case UDP:
+		return ProtocolUDP
+	case ICMP:
+		return ProtocolICMP
+	case ICMPv6:
+		return ProtocolICMPv6
+	case IPv6Extension:
+		return t.Protocol
+	case IPv6Fragment:
+		return ProtocolFragment
+	}
+	return none
+}
+
+// stepOf returns what reads the header of protocol p, after an IPv6 header if v6.
+func stepOf(p Protocol, v6 bool) step {
+	switch p {
+	case ProtocolIPv4:
+		return (*decoder).ipv4
+	case ProtocolIPv6:
+		return (*decoder).ipv6
+	case ProtocolTCP:
+		return (*decoder).tcp
+	case ProtocolUDP:
+		return (*decoder).udp
+	}
+	if !v6 {
+		if p == ProtocolICMP {
+			return (*decoder).icmp
+		}
+		return nil
+	}
+	switch p {
+	case ProtocolICMPv6:
+		return (*decoder).icmpv6
+	case ProtocolFragment:
+		return (*decoder).ipv6Fragment
+	case ProtocolHopByHop, ProtocolRouting, ProtocolDestination:
+		return func(d *decoder) (step, error) { return d.ipv6Extension(p) }
+	}
+	return nil
+}
+
+// quoted reads the packet that an ICMP error quotes.
+func (d *decoder) quoted() (step, error) {
+	if len(d.rest.b) == 0 {
+		return nil, nil
+	}
+	switch d.rest.b[0] >> 4 {
+	case 4:
+		return d.ipv4()
+	case 6:
+		return d.ipv6()
+	}
+	return nil, nil
+}
+
+// withAddr returns p with its address replaced by addr.
+func withAddr(p netip.AddrPort, addr netip.Addr) netip.AddrPort {
+	return netip.AddrPortFrom(addr, p.Port())
+}

@@ -9,6 +9,7 @@
 package packet
 
 import (
+	"fmt"
 	"net/netip"
 )
 
@@ -21,6 +22,9 @@ type Packet struct {
 	// ICMP error quotes is the Embedded of its layer. Bytes that could not be
 	// understood are the last layer, as Raw.
 	Layers Layers
+
+	sections  []section // the layers where they stand, those that are quoted too
+	malformed error     // what kept Decode from understanding the rest
 }
 
 // Cookie returns the number of the packet's cookie.
@@ -28,10 +32,16 @@ func (p *Packet) Cookie() (number uint64, ok bool) { return FindCookie(p.Data) }
 
 // Src returns the source of the outermost IP header, with the port of the TCP or
 // UDP header that it carries, if any; zero if there is no IP header.
-func (p *Packet) Src() netip.AddrPort { return netip.AddrPort{} }
+func (p *Packet) Src() netip.AddrPort {
+	src, _ := p.ends(p.outermostIP())
+	return src
+}
 
 // Dst returns the destination, as Src returns the source.
-func (p *Packet) Dst() netip.AddrPort { return netip.AddrPort{} }
+func (p *Packet) Dst() netip.AddrPort {
+	_, dst := p.ends(p.outermostIP())
+	return dst
+}
 
 // Ethernet returns the outermost Ethernet header.
 func (p *Packet) Ethernet() (Ethernet, bool) { return find[Ethernet](p) }
@@ -45,10 +55,11 @@ func (p *Packet) IPv4() (IPv4, bool) { return find[IPv4](p) }
 // IPv6 returns the outermost IPv6 header.
 func (p *Packet) IPv6() (IPv6, bool) { return find[IPv6](p) }
 
-// TCP returns the outermost TCP segment.
+// TCP returns the outermost TCP segment, which may be in a tunnel but is not one
+// that an ICMP error quotes.
 func (p *Packet) TCP() (TCP, bool) { return find[TCP](p) }
 
-// UDP returns the outermost UDP datagram.
+// UDP returns the outermost UDP datagram, as TCP.
 func (p *Packet) UDP() (UDP, bool) { return find[UDP](p) }
 
 // ICMP returns the outermost ICMP message of IPv4.
@@ -57,7 +68,7 @@ func (p *Packet) ICMP() (ICMP, bool) { return find[ICMP](p) }
 // ICMPv6 returns the outermost ICMPv6 message.
 func (p *Packet) ICMPv6() (ICMPv6, bool) { return find[ICMPv6](p) }
 
-// VXLAN returns the outermost VXLAN header.
+// VXLAN returns the VXLAN header.
 func (p *Packet) VXLAN() (VXLAN, bool) { return find[VXLAN](p) }
 
 // find returns the outermost layer of type T.
@@ -71,8 +82,59 @@ func find[T Template](p *Packet) (T, bool) {
 	return none, false
 }
 
-// String returns the packet on one line.
-func (p *Packet) String() string { return "" }
+// outermostIP returns the index of the first IP section, or -1.
+func (p *Packet) outermostIP() int {
+	for i, s := range p.sections {
+		if isIP(s.layer) {
+			return i
+		}
+	}
+	return -1
+}
 
-// Describe returns the packet layer by layer, one line each.
-func (p *Packet) Describe() string { return "" }
+// transportOf returns the index of the transport that the IP section at i
+// carries, behind extension headers if need be; -1 if there is none.
+func (p *Packet) transportOf(i int) int {
+	for j := i + 1; j < len(p.sections); j++ {
+		switch l := p.sections[j].layer; {
+		case isTransport(l):
+			return j
+		case !isExtension(l):
+			return -1
+		}
+	}
+	return -1
+}
+
+// ends returns source and destination of the IP section at i, with ports if its
+// transport has any.
+func (p *Packet) ends(i int) (src, dst netip.AddrPort) {
+	if i < 0 {
+		return src, dst
+	}
+	if t := p.transportOf(i); t >= 0 {
+		switch l := p.sections[t].layer.(type) {
+		case TCP:
+			return l.Src, l.Dst
+		case UDP:
+			return l.Src, l.Dst
+		}
+	}
+	a, b := p.sections[i].layer.(addressed).addresses()
+	return netip.AddrPortFrom(a, 0), netip.AddrPortFrom(b, 0)
+}
+
+// label names the section at i: by its type, with a number from the second of a
+// type on.
+func (p *Packet) label(i int) string {
+	name, count := nameOf(p.sections[i].layer), 1
+	for _, s := range p.sections[:i] {
+		if nameOf(s.layer) == name {
+			count++
+		}
+	}
+	if count == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s(%d)", name, count)
+}

@@ -1,0 +1,244 @@
+package packet
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"reflect"
+	"slices"
+)
+
+// A header is one layer of a template in the place where it belongs.
+type header struct {
+	layer  Template
+	zero   Zero   // the fields that are zero and mean it
+	quotes int    // how many ICMP errors it is quoted in
+	cookie uint64 // to be put at the start of the payload, unless 0
+}
+
+// zeroed reports whether the template says that field is zero.
+func (h *header) zeroed(field string) bool { return slices.Contains(h.zero, field) }
+
+// anyIP is the IP header that is implied where nothing tells its family yet.
+type anyIP struct{}
+
+func (anyIP) template() {}
+
+// invalid is a template that cannot be, kept until someone uses it.
+type invalid struct{ err error }
+
+func (invalid) template() {}
+
+// unfold lists the layers of t, outermost first, those that are implied included.
+func unfold(t Template) ([]header, error) {
+	var u unfolding
+	err := u.add(t)
+	if err == nil && len(u.headers) == 0 {
+		err = errors.New("has no layer")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("packet template: %w", err)
+	}
+	return u.headers, nil
+}
+
+type unfolding struct {
+	headers []header
+	named   int // index of the layer that the template named last
+	quotes  int // how many ICMP errors the next layer is quoted in
+}
+
+func (u *unfolding) add(t Template) error {
+	switch t := t.(type) {
+	case nil:
+		return errors.New("a layer is nil")
+	case invalid:
+		return t.err
+	case Layers:
+		for _, l := range t {
+			if err := u.add(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	case Zero:
+		return u.markZero(t)
+	}
+	if reflect.TypeOf(t).Kind() == reflect.Pointer {
+		return fmt.Errorf("a layer is a %T: give the value, not a pointer", t)
+	}
+	return u.push(t)
+}
+
+// push appends t after the layers that it implies, and before those it quotes.
+func (u *unfolding) push(t Template) error {
+	if err := u.imply(t); err != nil {
+		return err
+	}
+	u.named = len(u.headers)
+	u.headers = append(u.headers, header{layer: t, quotes: u.quotes})
+
+	quote := embedded(t)
+	if quote == nil {
+		return nil
+	}
+	named := u.named
+	u.quotes++
+	err := u.add(quote)
+	u.named = named
+	return err
+}
+
+// imply appends what has to stand between the last layer and t.
+func (u *unfolding) imply(t Template) error {
+	last := u.last()
+	if last != nil && carries(last, t) {
+		return nil
+	}
+	implied := carrierOf(t)
+	if last == nil && (u.quotes > 0 && isIP(t) || implied == nil && (u.quotes == 0 || isRaw(t))) {
+		return nil
+	}
+	if implied == nil {
+		return u.misplaced(t)
+	}
+	if err := u.imply(implied); err != nil {
+		return u.misplaced(t)
+	}
+	u.headers = append(u.headers, header{layer: implied, quotes: u.quotes})
+	return nil
+}
+
+// last returns the last layer of the frame or, within a quote, of the quote.
+func (u *unfolding) last() Template {
+	if n := len(u.headers); n > 0 && u.headers[n-1].quotes == u.quotes {
+		return u.headers[n-1].layer
+	}
+	return nil
+}
+
+func (u *unfolding) misplaced(t Template) error {
+	outer := u.headers[len(u.headers)-1].layer
+	if isRaw(t) {
+		return fmt.Errorf("%s cannot carry Raw: bytes that it carries are its Payload", nameOf(outer))
+	}
+	return fmt.Errorf("%s cannot carry %s", nameOf(outer), nameOf(t))
+}
+
+func (u *unfolding) markZero(fields Zero) error {
+	if len(u.headers) == 0 {
+		return fmt.Errorf("Zero%q has no layer before it", []string(fields))
+	}
+	h := &u.headers[u.named]
+	for _, field := range fields {
+		if err := canBeZero(h.layer, field); err != nil {
+			return fmt.Errorf("Zero names %s.%s, %w", nameOf(h.layer), field, err)
+		}
+	}
+	h.zero = append(h.zero, fields...)
+	return nil
+}
+
+func canBeZero(t Template, field string) error {
+	layer := reflect.ValueOf(t)
+	if layer.Kind() != reflect.Struct || !layer.FieldByName(field).IsValid() {
+		return errors.New("and there is no such field")
+	}
+	value := layer.FieldByName(field)
+	switch value.Interface().(type) {
+	case netip.Addr, netip.AddrPort, net.HardwareAddr, Template:
+		return errors.New("and that field has no zero")
+	}
+	if !value.IsZero() {
+		return fmt.Errorf("which is %v", value)
+	}
+	return nil
+}
+
+// carrierOf returns the layer that t implies in front of it.
+func carrierOf(t Template) Template {
+	switch t.(type) {
+	case TCP, UDP, ICMP, ICMPv6, Echo:
+		return anyIP{}
+	case IPv6Extension, IPv6Fragment:
+		return IPv6{}
+	case IPv4, IPv6, anyIP, ARP:
+		return Ethernet{}
+	case VXLAN:
+		return UDP{}
+	}
+	return nil
+}
+
+// carries reports whether inner may follow outer at once.
+func carries(outer, inner Template) bool {
+	switch outer.(type) {
+	case Ethernet:
+		_, arp := inner.(ARP)
+		return isIP(inner) || arp || isRaw(inner)
+	case IPv4, anyIP:
+		return isIP(inner) || isTransport(inner) || isRaw(inner)
+	case IPv6, IPv6Extension, IPv6Fragment:
+		return isIP(inner) || isTransport(inner) || isExtension(inner) || isRaw(inner)
+	case UDP:
+		_, vxlan := inner.(VXLAN)
+		return vxlan
+	case VXLAN:
+		return isEthernet(inner) || isRaw(inner)
+	}
+	return false
+}
+
+func isRaw(t Template) bool {
+	_, ok := t.(Raw)
+	return ok
+}
+
+func isEthernet(t Template) bool {
+	_, ok := t.(Ethernet)
+	return ok
+}
+
+func isIP(t Template) bool {
+	switch t.(type) {
+	case IPv4, IPv6, anyIP:
+		return true
+	}
+	return false
+}
+
+func isTransport(t Template) bool {
+	switch t.(type) {
+	case TCP, UDP, ICMP, ICMPv6, Echo:
+		return true
+	}
+	return false
+}
+
+func isExtension(t Template) bool {
+	switch t.(type) {
+	case IPv6Extension, IPv6Fragment:
+		return true
+	}
+	return false
+}
+
+// embedded returns the template of the packet that an ICMP error quotes.
+func embedded(t Template) Template {
+	switch t := t.(type) {
+	case ICMP:
+		return t.Embedded
+	case ICMPv6:
+		return t.Embedded
+	}
+	return nil
+}
+
+// nameOf returns the name of a layer, as its type is called.
+func nameOf(t Template) string {
+	if _, ok := t.(anyIP); ok {
+		return "IP"
+	}
+	return reflect.TypeOf(t).Name()
+}
