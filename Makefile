@@ -1,0 +1,45 @@
+# skbench. `make bench` and `make test` are all that a user needs; both install what is missing and need root.
+
+GO        ?= go
+OUT       ?= out/bench
+TESTFLAGS ?=
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: help bench test race check generate setup setup-dev clean root-%
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+bench: root-bench setup ## the main job: XDP, TC and iptables side by side, as a page with plots
+	$(GO) build -o skbench .
+	./skbench bench --out $(OUT)
+	@echo "open $(CURDIR)/$(OUT)/index.html"
+
+test: root-test setup ## all tests
+	$(GO) test $(TESTFLAGS) ./...
+
+race: ## all tests under the race detector (needs a C compiler)
+	$(MAKE) test TESTFLAGS=-race
+
+check: setup-dev ## formatting, vet, staticcheck, import order, C warnings, generated files
+	@test -z "$$(gofmt -l .)" || { echo "not formatted, run gofmt -w on:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+	$(GO) test ./ci/layout
+	ci/check-generated.sh
+
+generate: setup-dev ## rebuild the BPF objects and their Go code (clang-19)
+	$(GO) generate ./...
+
+setup: ## install what running needs
+	@ci/setup.sh run
+
+setup-dev: ## install what generate and check need
+	@ci/setup.sh dev
+
+clean: ## remove what was built and measured
+	rm -rf skbench out
+
+root-%:
+	@test "$$(id -u)" -eq 0 || { echo "make $* needs root: it makes network namespaces and loads BPF programs; run: sudo env \"PATH=\$$PATH\" make $*" >&2; exit 1; }

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Installs what skbench needs besides Go: `setup.sh run` to run it, `setup.sh dev` also to rebuild and check the BPF objects.
+# On Debian and Ubuntu the packages are installed by name; elsewhere it says what is missing. Quick when all is there.
+set -eu
+
+export PATH="$PATH:/usr/sbin:/sbin" # where iptables is, though not in every PATH
+
+# command:package
+case "${1:-run}" in
+run) needs="iptables-restore:iptables ip6tables-restore:iptables" ;;
+dev) needs="clang-19:clang-19 llvm-strip-19:llvm-19" ;;
+*)
+	echo "usage: ${0##*/} [run|dev]" >&2
+	exit 2
+	;;
+esac
+
+fail() {
+	echo "$*" >&2
+	exit 1
+}
+
+command -v go >/dev/null ||
+	fail 'skbench needs Go (https://go.dev/dl); if it is installed, it is not in the PATH: under sudo, use: sudo env "PATH=$PATH" make'
+go list -m >/dev/null # Says so itself when this Go is too old for go.mod.
+
+commands= packages=
+for need in $needs; do
+	command -v "${need%:*}" >/dev/null && continue
+	commands="$commands ${need%:*}"
+	case " $packages " in *" ${need#*:} "*) ;; *) packages="$packages ${need#*:}" ;; esac
+done
+[ -n "$commands" ] || exit 0
+
+command -v apt-get >/dev/null ||
+	fail "Missing:$commands. Install them with this system's package manager (Debian calls the packages:$packages), then run this again."
+[ "$(id -u)" -eq 0 ] || fail "Missing:$commands. Run: sudo apt-get install$packages"
+
+export DEBIAN_FRONTEND=noninteractive
+echo "installing$packages"
+apt-get update -qq
+# shellcheck disable=SC2086 # several words on purpose
+apt-get install -y -qq --no-install-recommends $packages
