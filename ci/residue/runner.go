@@ -86,6 +86,9 @@ func (r *runner) runToEnd() (int, error) {
 // killRandomly runs the command and kills it, n times, each at a random moment within the given time of its start. It goes on only when the
 // machine is as before: the kernel does not bear the programs of very many runs freed at once.
 func (r *runner) killRandomly(n int, within time.Duration, seed uint64) (int, error) {
+	if within < 0 {
+		return 0, fmt.Errorf("cannot kill within %v: give -within a time to come", within)
+	}
 	end, err := r.begin()
 	if err != nil {
 		return 0, err
