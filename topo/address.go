@@ -4,7 +4,44 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+
+	"golang.org/x/sys/unix"
 )
+
+// Family tells IPv4 from IPv6.
+type Family uint8
+
+// The families.
+const (
+	IPv4 Family = 4
+	IPv6 Family = 6
+)
+
+// String is "IPv4" or "IPv6".
+func (f Family) String() string {
+	if f == IPv4 {
+		return "IPv4"
+	}
+	return "IPv6"
+}
+
+// number is the address family that the kernel knows it by.
+func (f Family) number() int {
+	if f == IPv4 {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
+
+func familyOf(ip netip.Addr) Family {
+	if ip.Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// single is the prefix that holds one address only.
+func single(ip netip.Addr) netip.Prefix { return netip.PrefixFrom(ip, ip.BitLen()) }
 
 // The digits of an address tell its owner; a number above 255 goes on in the byte or group before:
 //
@@ -99,10 +136,4 @@ const (
 // read off: pod 3 of node 1 has 02:03:00:03:00:01.
 func mac(kind byte, p, n int) net.HardwareAddr {
 	return net.HardwareAddr{2, kind, 0, byte(p), byte(n >> 8), byte(n)}
-}
-
-// linkLocal is the IPv6 link-local address of a device, formed from its MAC (RFC 4291, appendix A).
-func linkLocal(mac net.HardwareAddr) netip.Addr {
-	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80,
-		8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]})
 }

@@ -16,11 +16,21 @@ const (
 	XDPGeneric                // in the stack, on an skb
 )
 
+// TCMode is the way a TC program is attached.
+type TCMode uint8
+
+// The TC modes.
+const (
+	TCBest   TCMode = iota // TCX, or clsact where the kernel does not have it
+	TCX                    // a link, since 6.6
+	TCClsact               // a direct-action filter of a clsact qdisc
+)
+
 // An Attachment holds a program at a hook of a device until it is closed.
 type Attachment struct {
 	Device Device
-	Hook   string // "xdp", "ingress" or "egress"
-	Mode   string // of xdp "driver" or "generic", otherwise "tcx" or "clsact"
+	Hook   string // "xdp", "tc ingress" or "tc egress"
+	Mode   string // of xdp "driver" or "generic", of tc "tcx" or "clsact"
 }
 
 // Close detaches the program.
@@ -31,8 +41,8 @@ func (m *Machine) AttachXDP(prog *ebpf.Program, dev string, mode XDPMode) (*Atta
 	return nil, errors.ErrUnsupported
 }
 
-// AttachTC attaches a TC program to a device of the machine, behind those already there: by TCX where the kernel has it
-// (6.6), otherwise as a direct-action filter of a clsact qdisc.
-func (m *Machine) AttachTC(prog *ebpf.Program, dev string, direction Direction) (*Attachment, error) {
+// AttachTC attaches a TC program to a device of the machine, for what it receives (In) or sends (Out), behind programs already
+// there. Attachment.Mode tells how.
+func (m *Machine) AttachTC(prog *ebpf.Program, dev string, direction Direction, mode TCMode) (*Attachment, error) {
 	return nil, errors.ErrUnsupported
 }

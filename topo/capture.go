@@ -1,28 +1,26 @@
 package topo
 
 import (
+	"context"
 	"errors"
 	"io"
 )
 
-// Direction is that of a frame at a device: what the device receives is ingress, what it sends egress.
+// Direction is that of a frame at a device, and of the hook that it passes there.
 type Direction uint8
 
 // The directions.
 const (
-	Ingress Direction = iota + 1
-	Egress
+	In  Direction = iota + 1 // what the device receives: ingress
+	Out                      // what it sends: egress
 )
 
-// String is "ingress" or "egress".
+// String is "in" or "out".
 func (d Direction) String() string {
-	switch d {
-	case Ingress:
-		return "ingress"
-	case Egress:
-		return "egress"
+	if d == Out {
+		return "out"
 	}
-	return "no direction"
+	return "in"
 }
 
 // A Frame is one sighting of a frame at a device.
@@ -44,13 +42,13 @@ type Capture struct{}
 func (n *Network) Capture(deliver func(Frame)) (*Capture, error) { return nil, errors.ErrUnsupported }
 
 // Sync returns when every frame that was seen before the call has been delivered. It must not be called by deliver.
-func (c *Capture) Sync() {}
+func (c *Capture) Sync(ctx context.Context) error { return errors.ErrUnsupported }
 
 // Lost tells how many frames were lost because deliver was too slow.
 func (c *Capture) Lost() uint64 { return 0 }
 
 // Close ends the capture, after the frames seen so far have been delivered.
-func (c *Capture) Close() {}
+func (c *Capture) Close() error { return errors.ErrUnsupported }
 
 // Mute makes pods and hosts drop every packet that carries the cookie of a crafted packet at the start of its L4 payload, and
 // ICMP errors about such packets, so that their kernels do not answer them (no RST, no echo reply, no ICMP error). Captures

@@ -1,23 +1,9 @@
 package topo
 
-import "errors"
-
-// Family tells IPv4 from IPv6.
-type Family uint8
-
-// The families.
-const (
-	IPv4 Family = 4
-	IPv6 Family = 6
+import (
+	"context"
+	"errors"
 )
-
-// String is "IPv4" or "IPv6".
-func (f Family) String() string {
-	if f == IPv4 {
-		return "IPv4"
-	}
-	return "IPv6"
-}
 
 // A NetfilterHop is one sighting of a packet at the head of a netfilter chain.
 type NetfilterHop struct {
@@ -40,7 +26,7 @@ func (m *Machine) WatchNetfilter(deliver func(NetfilterHop)) (*NetfilterWatch, e
 }
 
 // Sync returns when every hop of before the call has been delivered. It must not be called by deliver.
-func (w *NetfilterWatch) Sync() error { return errors.ErrUnsupported }
+func (w *NetfilterWatch) Sync(ctx context.Context) error { return errors.ErrUnsupported }
 
 // Counters returns how many packets reached each chain, by table and chain: "mangle/FORWARD". Chains that saw none are
 // there with 0.

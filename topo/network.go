@@ -1,23 +1,33 @@
 package topo
 
 import (
-	"context"
-	"errors"
+	"io"
 	"net"
+	"net/netip"
+	"slices"
+	"sync"
 	"time"
 )
 
 // NIC is the name of a machine's way out: a node's or host's to the underlay, a pod's to its node.
 const NIC = "eth0"
 
-// switchName is the machine that joins nodes and hosts; its ports are named after them.
+// switchName is the machine that joins nodes and hosts, and its bridge; its ports are named after them.
 const switchName = "switch"
 
 // A Network is a topology brought up. Its methods may be called from several goroutines.
 type Network struct {
 	topology Topology
-	machines []*Machine
+	machines []*Machine // nodes, pods, hosts
+	fabric   *Machine   // the switch; nil where only cables are
+	byName   map[string]*Machine
+	devices  []Device                        // by index, from firstIndex on
+	pairs    []*end                          // one end of each veth pair; it is up from the start
+	macs     map[netip.Addr]net.HardwareAddr // of nodes and hosts
 	phases   []Phase
+
+	mu    sync.Mutex
+	owned map[io.Closer]struct{} // captures, attachments, watches: what Close closes first
 }
 
 // A Phase of bringing a network up, and how long it took.
@@ -36,30 +46,37 @@ type Device struct {
 // String is the machine and the name: "node1/eth0".
 func (d Device) String() string { return d.Machine + "/" + d.Name }
 
-// Up makes a topology real: every machine with its devices, addresses and routes, ready to send and receive. When it
-// fails, or ctx ends, nothing of it is left.
-func Up(ctx context.Context, t Topology) (*Network, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Close takes the network down: captures, attachments, devices, machines. Programs and maps of the caller stay.
-func (n *Network) Close() {}
-
 // Topology returns what the network was made of.
 func (n *Network) Topology() Topology { return n.topology }
 
 // Machine returns the node, pod or host of that name.
-func (n *Network) Machine(name string) (*Machine, bool) { return nil, false }
+func (n *Network) Machine(name string) (*Machine, bool) {
+	m, ok := n.byName[name]
+	return m, ok
+}
 
 // Machines returns nodes, pods and hosts, in the topology's order.
-func (n *Network) Machines() []*Machine { return n.machines }
+func (n *Network) Machines() []*Machine { return slices.Clone(n.machines) }
 
-// Device returns the device that has an interface index, wherever it is in the network, ports of the switch included.
-func (n *Network) Device(ifindex int) (Device, bool) { return Device{}, false }
+// Devices returns all devices, those of the switch included, by rising index.
+func (n *Network) Devices() []Device { return slices.Clone(n.devices) }
+
+// Device returns the device that has an interface index, wherever it is in the network.
+func (n *Network) Device(ifindex int) (Device, bool) {
+	i := ifindex - firstIndex
+	if i < 0 || i >= len(n.devices) {
+		return Device{}, false
+	}
+	return n.devices[i], true
+}
 
 // Phases tells how long each phase of Up took, in order.
-func (n *Network) Phases() []Phase { return n.phases }
+func (n *Network) Phases() []Phase { return slices.Clone(n.phases) }
 
-// SetPort takes the switch port of a node or host down or up, as if its cable had been pulled at the far end: the
-// machine's eth0 loses its carrier.
-func (n *Network) SetPort(machine string, up bool) error { return errors.ErrUnsupported }
+// all returns the machines and the switch.
+func (n *Network) all() []*Machine {
+	if n.fabric == nil {
+		return n.machines
+	}
+	return append(slices.Clone(n.machines), n.fabric)
+}

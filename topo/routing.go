@@ -1,0 +1,143 @@
+package topo
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// An address on a device, with the length of the prefix that is on-link there.
+type address struct {
+	device Device
+	prefix netip.Prefix
+}
+
+// linkLocal is the IPv6 link-local address of a device, formed from its MAC (RFC 4291, appendix A). Machines need it to
+// solicit neighbours for packets that are not their own.
+func linkLocal(d Device) address {
+	ip := [16]byte{0: 0xfe, 1: 0x80,
+		8: d.MAC[0] ^ 2, 9: d.MAC[1], 10: d.MAC[2], 11: 0xff, 12: 0xfe, 13: d.MAC[3], 14: d.MAC[4], 15: d.MAC[5]}
+	return address{d, netip.PrefixFrom(netip.AddrFrom16(ip), 64)}
+}
+
+// A route out of a device.
+type route struct {
+	device Device
+	prefix netip.Prefix
+	via    netip.Addr // none: on-link
+	source netip.Addr // of the machine's own packets, where it is not for the kernel to choose
+}
+
+// RouteAdd adds or replaces a route to prefix by way of via, which eth0 reaches. NextHop follows it.
+func (m *Machine) RouteAdd(prefix netip.Prefix, via netip.Addr) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := route{device: m.nic(), prefix: prefix.Masked(), via: via}
+	if err := m.rtnl.do(r.request()); err != nil {
+		return fmt.Errorf("topo: %w", err)
+	}
+	m.routes = append(m.routes, r)
+	return nil
+}
+
+// NeighbourAdd adds or replaces a permanent neighbour of eth0. NextHop follows it.
+func (m *Machine) NeighbourAdd(ip netip.Addr, mac net.HardwareAddr) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.rtnl.do(newNeighbour(m.nic(), ip, mac)); err != nil {
+		return fmt.Errorf("topo: %w", err)
+	}
+	m.neighbours[ip] = mac
+	return nil
+}
+
+// NextHop returns the device by which the machine sends to dst, and the MAC that such a frame must carry. The kernel is not
+// asked: it follows from the topology, RouteAdd and NeighbourAdd.
+func (m *Machine) NextHop(dst netip.Addr) (Device, net.HardwareAddr, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if mac := multicastMAC(dst); mac != nil {
+		return m.nic(), mac, nil
+	}
+	best, ok := m.route(dst)
+	if !ok {
+		return Device{}, nil, fmt.Errorf("topo: %s has no route to %s: add one (Topology.Routes, Machine.RouteAdd)", m.name, dst)
+	}
+	hop := dst
+	if best.via.IsValid() {
+		hop = best.via
+	}
+	if mac := m.owner(best.device, hop); mac != nil {
+		return best.device, mac, nil
+	}
+	return Device{}, nil, fmt.Errorf("topo: %s knows no machine with the address %s on %s: add a neighbour (Topology.Neighbours, Machine.NeighbourAdd)",
+		m.name, hop, best.device)
+}
+
+// route finds the longest prefix that holds dst, and the newest of equals.
+func (m *Machine) route(dst netip.Addr) (best route, ok bool) {
+	consider := func(r route) {
+		if r.prefix.Contains(dst) && (!ok || r.prefix.Bits() >= best.prefix.Bits()) {
+			best, ok = r, true
+		}
+	}
+	for _, a := range m.addresses {
+		if !a.prefix.IsSingleIP() {
+			consider(route{device: a.device, prefix: a.prefix})
+		}
+	}
+	for _, r := range m.routes {
+		consider(r)
+	}
+	return best, ok
+}
+
+// owner is the MAC that answers for an address on the link of a device, nil if none does.
+func (m *Machine) owner(d Device, ip netip.Addr) net.HardwareAddr {
+	if mac, ok := m.neighbours[ip]; ok && d.Name == NIC {
+		return mac
+	}
+	e, err := m.end(d.Name)
+	if err != nil {
+		return nil
+	}
+	if m.kind == KindPod || e.Name != NIC {
+		return e.peer.MAC // between pod and node there is nobody else
+	}
+	return m.network.macs[ip]
+}
+
+// multicastMAC is where frames to a multicast address go (RFC 1112, section 6.4; RFC 2464, section 7), nil for others.
+func multicastMAC(ip netip.Addr) net.HardwareAddr {
+	if !ip.IsMulticast() {
+		return nil
+	}
+	b := ip.AsSlice()
+	if ip.Is4() {
+		return net.HardwareAddr{0x01, 0x00, 0x5e, b[1] & 0x7f, b[2], b[3]}
+	}
+	return net.HardwareAddr{0x33, 0x33, b[12], b[13], b[14], b[15]}
+}
+
+func (r route) request() request { return newRoute(r.device, r.prefix, r.via, r.source) }
+
+// configuration is what makes a device of the machine usable once it is up: addresses, routes, neighbours. It may be put
+// in anew, after the device was down.
+func (m *Machine) configuration(d Device) (requests []request) {
+	for _, a := range m.addresses {
+		if a.device.Index == d.Index {
+			requests = append(requests, newAddress(d, a.prefix))
+		}
+	}
+	for _, r := range m.routes {
+		if r.device.Index == d.Index {
+			requests = append(requests, r.request())
+		}
+	}
+	if d.Name == NIC {
+		for ip, mac := range m.neighbours {
+			requests = append(requests, newNeighbour(d, ip, mac))
+		}
+	}
+	return requests
+}

@@ -1,0 +1,107 @@
+package topo
+
+import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// An end is one end of a veth pair, or the bridge of the switch, which has no peer.
+type end struct {
+	Device
+	machine *Machine
+	peer    *end
+	master  int         // interface index of the bridge it is a port of; 0 is none
+	gro     bool        // see offloads
+	down    atomic.Bool // taken down by SetLink or SetPort
+}
+
+// newPair makes a veth pair. Both ends are made in their namespaces, under their names and indexes, by this one request:
+// nothing is moved or renamed. End a is up from the start; the carrier comes when the other is.
+func newPair(a *end, mtu int, merge bool) request {
+	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, create)
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index, msg.Flags, msg.Change = int32(a.Index), unix.IFF_UP, unix.IFF_UP
+	req.AddData(msg)
+	for _, attr := range a.attributes(mtu, merge) {
+		req.AddData(attr)
+	}
+
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
+	peer := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
+	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC).Index = int32(a.peer.Index)
+	for _, attr := range a.peer.attributes(mtu, merge) {
+		peer.AddChild(attr)
+	}
+	req.AddData(info)
+	return request{fmt.Sprintf("making the pair %s - %s", a.Device, a.peer.Device), req}
+}
+
+func (e *end) attributes(mtu int, merge bool) []*nl.RtAttr {
+	attrs := []*nl.RtAttr{
+		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(e.Name)),
+		nl.NewRtAttr(unix.IFLA_ADDRESS, e.MAC),
+		nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))),
+		nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(e.machine.ns))),
+	}
+	if e.master != 0 {
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(e.master))))
+	}
+	if !merge {
+		// No two packets fit into one this short, so GRO never merges any. Kernels before 5.19 do not know the attribute.
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_GRO_MAX_SIZE, nl.Uint32Attr(1)))
+	}
+	return attrs
+}
+
+// ethtool commands (include/uapi/linux/ethtool.h).
+const (
+	setTxChecksum    = 0x17
+	setScatterGather = 0x19
+	setTSO           = 0x1f
+	setGSO           = 0x24
+	setGRO           = 0x2c
+)
+
+// offloads turns the transmit offloads of an end off, unless they are wanted.
+//
+// An end that frames are XDP-sent to has GRO on: veth takes such frames only where it has NAPI, which an XDP program or GRO
+// gives it (drivers/net/veth.c, veth_xdp_xmit), GRO since 5.13. These are the ports of the switch, and both ends of a cable.
+func (e *end) offloads(fd int, wanted bool) error {
+	if !wanted {
+		for _, command := range []uint32{setTxChecksum, setTSO, setGSO, setScatterGather} {
+			if err := ethtool(fd, e.Name, command, 0); err != nil {
+				return fmt.Errorf("turning the transmit offloads of %s off: %w", e, err)
+			}
+		}
+	}
+	if e.gro {
+		if err := ethtool(fd, e.Name, setGRO, 1); err != nil {
+			return fmt.Errorf("turning GRO of %s on: %w", e, err)
+		}
+	}
+	return nil
+}
+
+// ethtool sets one value of a device in the namespace of a socket.
+func ethtool(fd int, device string, command, value uint32) error {
+	data := struct{ command, value uint32 }{command, value} // struct ethtool_value
+	var request struct {                                    // struct ifreq
+		name [unix.IFNAMSIZ]byte
+		data unsafe.Pointer
+		_    [16]byte
+	}
+	copy(request.name[:], device)
+	request.data = unsafe.Pointer(&data)
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
+	runtime.KeepAlive(&data)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
