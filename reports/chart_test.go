@@ -1,0 +1,139 @@
+package reports
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// figureOf makes a result with nine samples around a median. The params are
+// written as in "datapath=xdp size=64".
+func figureOf(benchmark, params, unit string, median float64) Result {
+	r := Result{Benchmark: benchmark, Params: map[string]string{}, Unit: unit, Median: median, Low: 0.97 * median, High: 1.03 * median}
+	for _, param := range strings.Fields(params) {
+		name, value, _ := strings.Cut(param, "=")
+		r.Params[name] = value
+	}
+	for i := range 9 {
+		r.Samples = append(r.Samples, median*(0.96+0.01*float64(i)))
+	}
+	return r
+}
+
+func runOf(results ...Result) *Results {
+	return &Results{Schema: Schema, Results: results}
+}
+
+// outline writes charts as text: title, what all bars share, groups, bars.
+func outline(charts []chart) (lines []string) {
+	for _, c := range charts {
+		lines = append(lines, c.name+": "+c.title()+" ["+strings.Join(c.shared, ", ")+"]")
+		for _, g := range c.groups {
+			var bars []string
+			for _, b := range g.bars {
+				bars = append(bars, b.name)
+			}
+			lines = append(lines, "("+g.name+") "+strings.Join(bars, ", "))
+		}
+	}
+	return lines
+}
+
+func TestCharts(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		results []Result
+		want    []string
+	}{
+		{
+			"datapaths come in their order",
+			[]Result{
+				figureOf("pps", "datapath=empty size=64", "packets/s", 4),
+				figureOf("pps", "datapath=iptables size=64", "packets/s", 1),
+				figureOf("pps", "datapath=mine size=64", "packets/s", 2),
+				figureOf("pps", "datapath=tc size=64", "packets/s", 2),
+				figureOf("pps", "datapath=xdp size=64", "packets/s", 3),
+			},
+			[]string{"pps: Packets per second [64 bytes]", "() XDP, TC, iptables, empty path, mine"},
+		},
+		{
+			"what else varies makes groups, numbers by size",
+			[]Result{
+				figureOf("pps", "datapath=tc size=1500", "packets/s", 2),
+				figureOf("pps", "datapath=xdp size=1500", "packets/s", 2),
+				figureOf("pps", "datapath=xdp size=64", "packets/s", 2),
+			},
+			[]string{"pps: Packets per second []", "(64 bytes) XDP", "(1,500 bytes) XDP, TC"},
+		},
+		{
+			"without datapaths the bars stand for what has most values",
+			[]Result{
+				figureOf("lab-up", "nodes=30 tunnel=off", "s", 2),
+				figureOf("lab-up", "nodes=3 tunnel=off", "s", 1),
+				figureOf("lab-up", "nodes=100 tunnel=off", "s", 9),
+				figureOf("lab-up", "nodes=1 tunnel=on", "s", 1),
+			},
+			[]string{"lab-up: Lab up by nodes []", "(tunnel off) 3 nodes, 30 nodes, 100 nodes", "(tunnel on) 1 node"},
+		},
+		{
+			"a parameter may be missing",
+			[]Result{
+				figureOf("latency", "datapath=xdp", "ns", 1),
+				figureOf("latency", "datapath=xdp family=ipv6", "ns", 1),
+			},
+			[]string{"latency: Latency by family [XDP]", "() Latency, IPv6"},
+		},
+		{
+			"one figure alone",
+			[]Result{figureOf("pps", "", "packets/s", 1)},
+			[]string{"pps: Packets per second []", "() Packets per second"},
+		},
+		{
+			"each unit has a plot",
+			[]Result{
+				figureOf("cpu", "datapath=xdp", "ns/packet", 1),
+				figureOf("cpu", "datapath=xdp", "%", 1),
+			},
+			[]string{
+				"cpu-ns-per-packet: CPU use of the datapath alone [XDP]", "() CPU use of the datapath alone",
+				"cpu-percent: CPU use of the datapath alone [XDP]", "() CPU use of the datapath alone",
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want, outline(chartsOf(runOf(test.results...))))
+		})
+	}
+}
+
+func TestChartsLeaveResultsInOrder(t *testing.T) {
+	t.Parallel()
+	results := sample(t)
+	chartsOf(results)
+	require.Equal(t, sample(t), results)
+}
+
+func TestPhrase(t *testing.T) {
+	t.Parallel()
+	for param, want := range map[string]string{
+		"datapath=xdp":      "XDP",
+		"datapath=mine":     "mine",
+		"family=ipv6":       "IPv6",
+		"size=64":           "64 bytes",
+		"size=imix":         "IMIX",
+		"flows=1":           "1 flow",
+		"flows=65536":       "65,536 flows",
+		"mode=split":        "split mode",
+		"backend=local":     "local backend",
+		"offered=200000":    "200,000 packets/s offered",
+		"queues=4":          "queues 4",
+		"services=10000":    "10,000 services",
+		"datapath=iptables": "iptables",
+	} {
+		name, value, _ := strings.Cut(param, "=")
+		require.Equal(t, want, phrase(name, value), param)
+	}
+}

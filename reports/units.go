@@ -1,0 +1,65 @@
+package reports
+
+import (
+	"slices"
+	"strings"
+)
+
+// unit is how a report shows a unit. One that is not among those below is shown
+// as it is written.
+type unit struct {
+	name  string // in results.json
+	words string // on an axis
+	short string // after a number
+}
+
+var units = []unit{
+	{"packets/s", "packets per second", ""},
+	{"ns/packet", "nanoseconds per packet", " ns"},
+	{"ns", "nanoseconds", " ns"},
+	{"s", "seconds", " s"},
+	{"%", "percent of one CPU", " %"},
+}
+
+func unitOf(name string) unit {
+	if i := slices.IndexFunc(units, func(u unit) bool { return u.name == name }); i >= 0 {
+		return units[i]
+	}
+	return unit{name: name, words: strings.ReplaceAll(name, "/", " per ")}
+}
+
+// isRate tells whether more is better: so much of something each second.
+func (u unit) isRate() bool { return strings.HasSuffix(u.name, "/s") }
+
+// better is the word of Go benchmark text for the good direction.
+func (u unit) better() string {
+	if u.isRate() {
+		return "higher"
+	}
+	return "lower"
+}
+
+// scale shortens large rates; all figures of a plot share one.
+type scale struct {
+	divisor float64
+	letter  string // after a number: " M"
+	word    string // before a unit: "million "
+}
+
+// scaleOf picks the scale for figures of a unit of which most is the largest.
+// Only rates are shortened: "1.2 k ns" would be no unit at all.
+func scaleOf(most float64, u unit) scale {
+	switch {
+	case !u.isRate() || most < 1e4:
+		return scale{1, "", ""}
+	case most < 1e6:
+		return scale{1e3, " k", "thousand "}
+	case most < 1e9:
+		return scale{1e6, " M", "million "}
+	default:
+		return scale{1e9, " G", "billion "}
+	}
+}
+
+// format writes v with three digits and more only when it is that large: "1.01".
+func (s scale) format(v float64) string { return significant(v/s.divisor, 3) }
