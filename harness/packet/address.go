@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 )
@@ -67,7 +68,7 @@ func (l *leg) merge(h header, said addressed) error {
 		case !side.have.IsValid():
 			*side.have = side.said
 		case *side.have != side.said:
-			return fmt.Errorf("packet template: %s.%s is %s, but the IP header before it says %s; give the address once",
+			return fmt.Errorf("%s.%s is %s, but the IP header before it says %s; give the address once",
 				nameOf(h.layer), side.name, side.said, *side.have)
 		}
 	}
@@ -150,7 +151,7 @@ func (l *leg) isIPv6(ip, transport *header) (bool, error) {
 	case ICMPv6:
 		return true, nil
 	}
-	return false, fmt.Errorf("packet template: nothing tells IPv4 from IPv6: set %s.Dst", nameOf(transport.layer))
+	return false, fmt.Errorf("nothing tells IPv4 from IPv6: set %s.Dst", nameOf(transport.layer))
 }
 
 // complete fills the addresses that are open and checks all of them.
@@ -170,10 +171,10 @@ func (l *leg) complete(v6 bool, transport *header, d Defaults) error {
 		addr netip.Addr
 	}{{"Src", l.src}, {"Dst", l.dst}} {
 		if !side.addr.IsValid() {
-			return fmt.Errorf("packet template: %s.%s is not set, and there is no default for it", name, side.name)
+			return fmt.Errorf("%s.%s is not set, and there is no default for it", name, side.name)
 		}
 		if side.addr.Is6() != v6 {
-			return fmt.Errorf("packet template: %s.%s is %s, an address of the other family", name, side.name, side.addr)
+			return fmt.Errorf("%s.%s is %s, an address of the other family", name, side.name, side.addr)
 		}
 	}
 	if transport == nil {
@@ -182,11 +183,11 @@ func (l *leg) complete(v6 bool, transport *header, d Defaults) error {
 	switch transport.layer.(type) {
 	case ICMP:
 		if v6 {
-			return fmt.Errorf("packet template: IPv6 cannot carry ICMP; use ICMPv6")
+			return errors.New("IPv6 cannot carry ICMP; use ICMPv6")
 		}
 	case ICMPv6:
 		if !v6 {
-			return fmt.Errorf("packet template: IPv4 cannot carry ICMPv6; use ICMP")
+			return errors.New("IPv4 cannot carry ICMPv6; use ICMP")
 		}
 	}
 	return nil

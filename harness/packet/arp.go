@@ -79,11 +79,11 @@ func (d *decoder) arp() (step, error) {
 	}
 	b := d.rest.b
 	if b[4] != 6 || b[5] != 4 {
-		return nil, fmt.Errorf("packet: ARP for addresses of %d and %d bytes, not Ethernet and IPv4", b[4], b[5])
+		return nil, fmt.Errorf("ARP for addresses of %d and %d bytes, not Ethernet and IPv4", b[4], b[5])
 	}
 	var wire layers.ARP
 	if err := wire.DecodeFromBytes(b, d); err != nil {
-		return nil, fmt.Errorf("packet: %w", err)
+		return nil, err
 	}
 	d.push(ARP{
 		Op:        ARPOp(wire.Operation),

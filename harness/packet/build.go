@@ -14,6 +14,15 @@ import (
 // echo; a packet that ends in none of these (ARP, neighbour discovery, Raw)
 // carries none.
 func Build(t Template, d Defaults) (*Packet, error) {
+	frame, err := build(t, d)
+	if err != nil {
+		return nil, fmt.Errorf("packet template: %w", err)
+	}
+	p, _ := Decode(frame) // a template may lie on purpose
+	return p, nil
+}
+
+func build(t Template, d Defaults) (frame []byte, err error) {
 	headers, err := unfold(t)
 	if err != nil {
 		return nil, err
@@ -31,11 +40,10 @@ func Build(t Template, d Defaults) (*Packet, error) {
 	for i := len(headers) - 1; i >= 0; i-- {
 		next = headers[i].layer.(layer).fill(&filling{&d, &headers[i], next})
 		if err := next.prepend(b, &headers[i]); err != nil {
-			return nil, fmt.Errorf("packet template: %s: %w", nameOf(next), err)
+			return nil, fmt.Errorf("%s: %w", nameOf(next), err)
 		}
 	}
-	p, _ := Decode(b.Bytes()) // a template may lie on purpose
-	return p, nil
+	return b.Bytes(), nil
 }
 
 // Destination returns the destination of the outermost IP header of t, for which

@@ -17,7 +17,7 @@ type ChecksumError struct {
 }
 
 func (e *ChecksumError) Error() string {
-	return fmt.Sprintf("packet: %s checksum is %#04x, computed %#04x", e.Layer, e.Got, e.Want)
+	return fmt.Sprintf("%s checksum is %#04x, computed %#04x", e.Layer, e.Got, e.Want)
 }
 
 // VerifyChecksums computes every checksum of p in software: IPv4, TCP, UDP, ICMP and
@@ -33,7 +33,10 @@ func VerifyChecksums(p *Packet) error {
 	for i := range p.sections {
 		errs = append(errs, p.verify(i))
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("packet: %w", err)
+	}
+	return nil
 }
 
 func (p *Packet) verify(i int) error {
@@ -48,7 +51,7 @@ func (p *Packet) verify(i int) error {
 	} else if s.fragment || s.quotes > 0 && len(s.data) < s.size {
 		return nil
 	} else if len(s.data) < s.size {
-		return fmt.Errorf("packet: %s checksum: %w: %d of %d bytes", p.label(i), ErrTruncated, len(s.data), s.size)
+		return fmt.Errorf("%s checksum: %w: %d of %d bytes", p.label(i), ErrTruncated, len(s.data), s.size)
 	}
 	want := complement(sum + sumOf(covered[:at]) + sumOf(covered[at+2:]))
 	if _, ok := s.layer.(UDP); ok && want == 0 {

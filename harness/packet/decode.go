@@ -15,7 +15,11 @@ func Decode(frame []byte) (*Packet, error) {
 	if len(d.rest.b) > 0 {
 		d.push(Raw(d.rest.b), len(d.rest.b))
 	}
-	return &Packet{Data: frame, Layers: fold(d.sections), sections: d.sections, malformed: err}, err
+	p := &Packet{Data: frame, Layers: fold(d.sections), sections: d.sections, malformed: err}
+	if err != nil {
+		return p, fmt.Errorf("packet: %w", err)
+	}
+	return p, nil
 }
 
 // maxSections bounds the work on a frame of headers within headers. No packet
@@ -67,12 +71,12 @@ func (d *decoder) run() (err error) {
 	// have panicked on some. Its own packets recover from that as we do here.
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("packet: header that gopacket cannot read: %v", r)
+			err = fmt.Errorf("header that gopacket cannot read: %v", r)
 		}
 	}()
 	for next := (*decoder).ethernet; next != nil && err == nil; {
 		if len(d.sections) == maxSections {
-			return fmt.Errorf("packet: more than %d headers", maxSections)
+			return fmt.Errorf("more than %d headers", maxSections)
 		}
 		next, err = d.take(next)
 	}
@@ -98,7 +102,7 @@ func (d *decoder) push(layer Template, header int) {
 // need returns an error unless the rest holds a header of n bytes.
 func (d *decoder) need(name string, n int) error {
 	if len(d.rest.b) < n {
-		return fmt.Errorf("packet: %s header: %w: %d bytes of at least %d", name, ErrTruncated, len(d.rest.b), n)
+		return fmt.Errorf("%s header: %w: %d bytes of at least %d", name, ErrTruncated, len(d.rest.b), n)
 	}
 	return nil
 }

@@ -51,15 +51,8 @@ func describe(t Template) string {
 	return strings.Join(fields, "  ")
 }
 
-// Error names the first field that differs.
-func (m *Mismatch) Error() string {
-	for _, r := range m.Rows {
-		if r.Differs {
-			return fmt.Sprintf("%s is %s, want %s: %s", r.Field, show(r.Field, r.Got), showWant(r), m.Packet)
-		}
-	}
-	return "matches: " + m.Packet.String()
-}
+// Error is String.
+func (m *Mismatch) Error() string { return m.String() }
 
 // String returns the packet and a table of the fields that the template names,
 // those that differ marked by an arrow.

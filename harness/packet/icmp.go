@@ -95,7 +95,7 @@ func (t ICMPType) String() string {
 	if name, ok := icmpNames[t]; ok {
 		return name
 	}
-	return fmt.Sprintf("type %d", uint8(t))
+	return fmt.Sprint(uint8(t))
 }
 
 func (t ICMPType) isEcho() bool { return t == ICMPEchoRequest || t == ICMPEchoReply }
@@ -170,7 +170,7 @@ func (d *decoder) icmp() (step, error) {
 	}
 	var wire layers.ICMPv4
 	if err := wire.DecodeFromBytes(d.rest.b, d); err != nil {
-		return nil, fmt.Errorf("packet: ICMP header: %w", err)
+		return nil, fmt.Errorf("ICMP header: %w", err)
 	}
 	l := ICMP{
 		Src: d.src, Dst: d.dst,

@@ -75,7 +75,7 @@ func (t ICMPv6Type) String() string {
 	if name, ok := icmpv6Names[t]; ok {
 		return name
 	}
-	return fmt.Sprintf("type %d", uint8(t))
+	return fmt.Sprint(uint8(t))
 }
 
 func (t ICMPv6Type) isEcho() bool { return t == ICMPv6EchoRequest || t == ICMPv6EchoReply }
@@ -144,7 +144,7 @@ func (d *decoder) icmpv6() (step, error) {
 	}
 	var wire layers.ICMPv6
 	if err := wire.DecodeFromBytes(d.rest.b, d); err != nil {
-		return nil, fmt.Errorf("packet: ICMPv6 header: %w", err)
+		return nil, fmt.Errorf("ICMPv6 header: %w", err)
 	}
 	l := ICMPv6{
 		Src: d.src, Dst: d.dst,

@@ -110,12 +110,16 @@ func (d *decoder) ipv4() (step, error) {
 	if err := d.need("IPv4", ipv4Size); err != nil {
 		return nil, err
 	}
+	b := d.rest.b
+	if err := d.need("IPv4", 4*int(b[0]&0x0f)); err != nil {
+		return nil, err
+	}
 	var wire layers.IPv4
-	if err := wire.DecodeFromBytes(d.rest.b, d); err != nil {
-		return nil, fmt.Errorf("packet: IPv4 header: %w", err)
+	if err := wire.DecodeFromBytes(b, d); err != nil {
+		return nil, fmt.Errorf("IPv4 header: %w", err)
 	}
 	if wire.Version != 4 {
-		return nil, fmt.Errorf("packet: IPv4 header: version is %d", wire.Version)
+		return nil, fmt.Errorf("IPv4 header: version is %d", wire.Version)
 	}
 	l := IPv4{
 		Src: addrOf(wire.SrcIP), Dst: addrOf(wire.DstIP),
@@ -125,7 +129,7 @@ func (d *decoder) ipv4() (step, error) {
 		FragOffset: wire.FragOffset * 8,
 		Protocol:   Protocol(wire.Protocol),
 		IHL:        wire.IHL,
-		Length:     binary.BigEndian.Uint16(d.rest.b[2:]), // gopacket makes up a length for 0
+		Length:     binary.BigEndian.Uint16(b[2:]), // gopacket makes up a length for 0
 		Checksum:   wire.Checksum,
 	}
 	for _, o := range wire.Options {

@@ -75,7 +75,7 @@ func (d *decoder) ipv6() (step, error) {
 	}
 	b := d.rest.b
 	if version := b[0] >> 4; version != 6 {
-		return nil, fmt.Errorf("packet: IPv6 header: version is %d", version)
+		return nil, fmt.Errorf("IPv6 header: version is %d", version)
 	}
 	word := binary.BigEndian.Uint32(b)
 	l := IPv6{

@@ -98,7 +98,7 @@ func (l ICMPv6) prependNeighbour(b gopacket.SerializeBuffer) error {
 func (l *ICMPv6) readNeighbour(b []byte, d *decoder) error {
 	var wire layers.ICMPv6NeighborAdvertisement
 	if err := wire.DecodeFromBytes(b, d); err != nil {
-		return fmt.Errorf("packet: ICMPv6 %s: %w", l.Type, err)
+		return fmt.Errorf("ICMPv6 %s: %w", l.Type, err)
 	}
 	l.Target = addrOf(wire.TargetAddress)
 	option := layers.ICMPv6OptSourceAddress

@@ -44,24 +44,32 @@ func (p *Packet) String() string {
 
 // unread names what the IP section at i carries, unless a section of its own says so.
 func (p *Packet) unread(i int) string {
-	protocol := ProtocolNone
-	for ; i < len(p.sections); i++ {
-		switch l := p.sections[i].layer.(type) {
-		case IPv4:
-			protocol = l.Protocol
-		case IPv6:
-			protocol = l.NextHeader
-		case IPv6Extension:
-			protocol = l.NextHeader
-		case IPv6Fragment:
-			protocol = l.NextHeader
-		case Raw:
-			return protocol.String()
+	protocol := nextProtocol(p.sections[i].layer)
+	for _, s := range p.sections[i+1:] {
+		switch {
+		case isExtension(s.layer):
+			protocol = nextProtocol(s.layer)
+		case isRaw(s.layer):
+			return "protocol " + protocol.String()
 		default:
 			return ""
 		}
 	}
-	return protocol.String()
+	return "protocol " + protocol.String()
+}
+
+func nextProtocol(t Template) Protocol {
+	switch l := t.(type) {
+	case IPv4:
+		return l.Protocol
+	case IPv6:
+		return l.NextHeader
+	case IPv6Extension:
+		return l.NextHeader
+	case IPv6Fragment:
+		return l.NextHeader
+	}
+	return ProtocolNone
 }
 
 // A line is the words of a packet on the way to be one line.

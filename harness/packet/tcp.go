@@ -120,11 +120,14 @@ func (d *decoder) tcp() (step, error) {
 	if err := d.need("TCP", tcpSize); err != nil {
 		return nil, err
 	}
+	header := 4 * int(b[12]>>4)
+	if err := d.need("TCP", header); err != nil {
+		return nil, err
+	}
 	var wire layers.TCP
 	if err := wire.DecodeFromBytes(b, d); err != nil {
-		return nil, fmt.Errorf("packet: TCP header: %w", err)
+		return nil, fmt.Errorf("TCP header: %w", err)
 	}
-	header := 4 * int(wire.DataOffset)
 	l := TCP{
 		Src:        netip.AddrPortFrom(d.src, uint16(wire.SrcPort)),
 		Dst:        netip.AddrPortFrom(d.dst, uint16(wire.DstPort)),

@@ -28,6 +28,9 @@ const (
 func (l VXLAN) fill(*filling) layer { return l }
 
 func (l VXLAN) prepend(b gopacket.SerializeBuffer, _ *header) error {
+	if l.VNI >= 1<<24 {
+		return fmt.Errorf("VNI is %#x, and has 24 bits", l.VNI)
+	}
 	wire := layers.VXLAN{ValidIDFlag: true, VNI: l.VNI}
 	return wire.SerializeTo(b, computed)
 }
@@ -42,7 +45,7 @@ func isVXLAN(port uint16, payload []byte) bool {
 func (d *decoder) vxlan() (step, error) {
 	var wire layers.VXLAN
 	if err := wire.DecodeFromBytes(d.rest.b, d); err != nil {
-		return nil, fmt.Errorf("packet: VXLAN header: %w", err)
+		return nil, fmt.Errorf("VXLAN header: %w", err)
 	}
 	d.push(VXLAN{VNI: wire.VNI}, vxlanSize)
 	return (*decoder).ethernet, nil

@@ -60,6 +60,8 @@ func (l UDP) prepend(b gopacket.SerializeBuffer, h *header) error {
 	datagram := b.Bytes()
 	if says(h, "Length", l.Length) {
 		binary.BigEndian.PutUint16(datagram[4:], l.Length)
+	} else if len(datagram) > 65535 {
+		return fmt.Errorf("the datagram is %d bytes long, at most 65535 fit", len(datagram))
 	}
 	putChecksum(datagram, 6, h, l.Checksum, pseudoHeader(l.Src.Addr(), l.Dst.Addr(), ProtocolUDP, len(datagram)))
 	if !says(h, "Checksum", l.Checksum) && datagram[6] == 0 && datagram[7] == 0 {
@@ -74,7 +76,7 @@ func (d *decoder) udp() (step, error) {
 	}
 	var wire layers.UDP
 	if err := wire.DecodeFromBytes(d.rest.b, d); err != nil {
-		return nil, fmt.Errorf("packet: UDP header: %w", err)
+		return nil, fmt.Errorf("UDP header: %w", err)
 	}
 	if wire.Length > 0 && !d.fragment { // a fragment's is the length of the whole datagram
 		d.rest = d.rest.limit(int(wire.Length))

@@ -33,12 +33,11 @@ func (invalid) template() {}
 // unfold lists the layers of t, outermost first, those that are implied included.
 func unfold(t Template) ([]header, error) {
 	var u unfolding
-	err := u.add(t)
-	if err == nil && len(u.headers) == 0 {
-		err = errors.New("has no layer")
+	if err := u.add(t); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("packet template: %w", err)
+	if len(u.headers) == 0 {
+		return nil, errors.New("there is no layer")
 	}
 	return u.headers, nil
 }
