@@ -1,0 +1,83 @@
+package bpf
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// Config is what one node's programs are built with. Its fields become constants, so what it switches off costs nothing.
+type Config struct {
+	// The node's own addresses: NodePort frontends, source of masqueraded packets. A zero address: no such family.
+	IPv4, IPv6 netip.Addr
+	// What the node's pods route through. The programs answer ARP and neighbour discovery for them.
+	GatewayIPv4, GatewayIPv6 netip.Addr
+
+	NIC    int // interface index
+	NICMAC net.HardwareAddr
+
+	// Source ports for SNAT; the zero value means 49152 to 65535. The node itself must not use them
+	// (net.ipv4.ip_local_reserved_ports). A power of two of them lets allocation try each.
+	SNATPorts PortRange
+
+	// Trace makes every program report every packet as an [Event]. Counters run always.
+	Trace bool
+
+	// Do as on a kernel without bpf_redirect_peer or bpf_redirect_neigh (before 5.10): use bpf_redirect.
+	WithoutRedirectPeer, WithoutRedirectNeigh bool
+}
+
+// PortRange is a range of ports, both ends included.
+type PortRange struct{ Min, Max uint16 }
+
+var defaultSNATPorts = PortRange{Min: 49152, Max: 65535} // the dynamic ports of RFC 6335
+
+func (c Config) raw() (hostNodeConfig, error) {
+	if !c.IPv4.IsValid() && !c.IPv6.IsValid() {
+		return hostNodeConfig{}, fmt.Errorf("bpf: config has neither IPv4 nor IPv6: give the node an address")
+	}
+	for name, a := range map[string]netip.Addr{"IPv4": c.IPv4, "GatewayIPv4": c.GatewayIPv4} {
+		if a.IsValid() && !a.Is4() {
+			return hostNodeConfig{}, fmt.Errorf("bpf: config: %s is %s: give an IPv4 address", name, a)
+		}
+	}
+	for name, a := range map[string]netip.Addr{"IPv6": c.IPv6, "GatewayIPv6": c.GatewayIPv6} {
+		if a.IsValid() && (!a.Is6() || a.Is4In6()) {
+			return hostNodeConfig{}, fmt.Errorf("bpf: config: %s is %s: give an IPv6 address", name, a)
+		}
+	}
+	mac, err := rawMAC(c.NICMAC)
+	if err != nil {
+		return hostNodeConfig{}, fmt.Errorf("bpf: config: NICMAC: %w", err)
+	}
+	if c.NIC <= 0 {
+		return hostNodeConfig{}, fmt.Errorf("bpf: config: NIC is %d: give the interface index of the node's NIC", c.NIC)
+	}
+	ports := c.SNATPorts
+	if ports == (PortRange{}) {
+		ports = defaultSNATPorts
+	}
+	if ports.Min == 0 || ports.Max < ports.Min {
+		return hostNodeConfig{}, fmt.Errorf("bpf: config: SNATPorts %d-%d is no range: give 1 <= Min <= Max", ports.Min, ports.Max)
+	}
+	return hostNodeConfig{
+		Ipv4:             rawAddr(c.IPv4),
+		Ipv6:             rawAddr(c.IPv6),
+		GatewayIpv4:      rawAddr(c.GatewayIPv4),
+		GatewayIpv6:      rawAddr(c.GatewayIPv6),
+		Nic:              uint32(c.NIC),
+		NicMac:           mac,
+		SnatPortMin:      ports.Min,
+		SnatPortMax:      ports.Max,
+		Trace:            flag(c.Trace),
+		HasRedirectPeer:  flag(!c.WithoutRedirectPeer),
+		HasRedirectNeigh: flag(!c.WithoutRedirectNeigh),
+	}, nil
+}
+
+func flag(on bool) uint8 {
+	if on {
+		return 1
+	}
+	return 0
+}

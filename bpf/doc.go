@@ -1,0 +1,14 @@
+// Package bpf is the pod datapath: C programs, compiled and embedded, and what user space needs to load them, fill their
+// maps and read what they report.
+//
+// Programs are loaded once per node. Nothing in them depends on a pod but by a map lookup, so one [Node] serves all its pods:
+//
+//	xdp_entry       XDP on the NIC         services to backends on other nodes, answered out of the same NIC
+//	from_netdev     TC ingress of the NIC  what XDP left: services, replies, delivery to pods
+//	to_netdev       TC egress of the NIC   masquerading
+//	from_container  TC ingress of an lxc   services, replies, delivery to pods, the way out
+//	to_container    TC egress of an lxc    what the node's own stack sends to the pod
+//
+// The C sources are in this folder and in lib, one concept per header, each header with its types, its map and its
+// accessors. lib/ct.h tells how flows are kept, lib/lb.h how services change under traffic.
+package bpf

@@ -1,0 +1,77 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/cilium/ebpf"
+)
+
+// Flow is one entry of conntrack: a flow in one direction, and what becomes of its packets.
+type Flow struct {
+	Tuple                       // as packets arrive
+	To         Tuple            // as they leave
+	Reply      bool             // the direction of the answers
+	Translated bool             // packets are rewritten; otherwise the flow is only remembered
+	Egress     bool             // applies where packets leave the node's stack or the NIC, not where they enter
+	Local      bool             // what comes out is for this node
+	Closing    bool             // FIN or RST was seen in either direction
+	LastSeen   uint64           // ns of CLOCK_MONOTONIC, brought up to date about once a second
+	MAC        net.HardwareAddr // where the requests came from, kept for answers that leave by the NIC; else nil
+}
+
+func (f Flow) String() string { return fmt.Sprintf("%s as %s", f.Tuple, f.To) }
+
+// Flows reads all of conntrack, in no order. Entries that come or go meanwhile may be missed.
+func (n *Node) Flows() ([]Flow, error) {
+	var flows []Flow
+	var key hostTuple
+	var value hostCtEntry
+	entries := n.Maps.CT.Iterate()
+	for entries.Next(&key, &value) {
+		flows = append(flows, value.flow(key))
+	}
+	if err := entries.Err(); err != nil {
+		return nil, fmt.Errorf("bpf: conntrack: %w", err)
+	}
+	return flows, nil
+}
+
+// DeleteFlows forgets all flows.
+func (n *Node) DeleteFlows() error {
+	var keys []hostTuple
+	var key hostTuple
+	var value hostCtEntry
+	entries := n.Maps.CT.Iterate()
+	for entries.Next(&key, &value) {
+		keys = append(keys, key)
+	}
+	if err := entries.Err(); err != nil {
+		return fmt.Errorf("bpf: conntrack: %w", err)
+	}
+	for _, key := range keys {
+		if err := n.Maps.CT.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("bpf: conntrack: %w", err)
+		}
+	}
+	return nil
+}
+
+func (e hostCtEntry) flow(key hostTuple) Flow {
+	to := hostTuple{Saddr: e.Saddr, Daddr: e.Daddr, Sport: e.Sport, Dport: e.Dport, Proto: key.Proto}
+	f := Flow{
+		Tuple:      key.tuple(),
+		To:         to.tuple(),
+		Reply:      e.Flags&hostCtFlagCT_REPLY != 0,
+		Translated: e.Flags&hostCtFlagCT_TRANSLATE != 0,
+		Egress:     e.Flags&hostCtFlagCT_EGRESS != 0,
+		Local:      e.Flags&hostCtFlagCT_LOCAL != 0,
+		Closing:    e.Closing != 0,
+		LastSeen:   e.LastSeen,
+	}
+	if e.Mac != [6]uint8{} {
+		f.MAC = net.HardwareAddr(e.Mac[:])
+	}
+	return f
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef LIB_CONFIG_H
+#define LIB_CONFIG_H
+
+#include "addr.h"
+
+/*
+ * What one node's programs are built with. It lies in .rodata, which is frozen
+ * before the verifier sees the programs: every field is a constant to it, and
+ * what a field switches off is dead code that costs nothing and may name
+ * helpers that the kernel lacks.
+ */
+struct node_config {
+	struct addr ipv4; /* the node's own addresses; all zero: no such family */
+	struct addr ipv6;
+	struct addr gateway_ipv4; /* what the pods of the node route through */
+	struct addr gateway_ipv6;
+	__u32 nic; /* interface index */
+	__u8 nic_mac[ETH_ALEN];
+	__u16 snat_port_min; /* host byte order; reserved on the node for SNAT */
+	__u16 snat_port_max;
+	__u8 trace; /* one event per packet and program; counters always run */
+	__u8 has_redirect_peer; /* bpf_redirect_peer, bpf_redirect_neigh: 5.10 */
+	__u8 has_redirect_neigh;
+	__u8 pad[7];
+};
+
+const volatile struct node_config config;
+
+static __always_inline bool is_node_address(const struct addr *addr)
+{
+	return (addr->halves[1] == config.ipv4.halves[1] && addr->halves[0] == config.ipv4.halves[0]) ||
+	       (addr->halves[1] == config.ipv6.halves[1] && addr->halves[0] == config.ipv6.halves[0]);
+}
+
+#endif /* LIB_CONFIG_H */

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef LIB_DROP_H
+#define LIB_DROP_H
+
+/*
+ * Why a packet was dropped. Values are in events and counters, so new ones are
+ * added at the end. Zero is "not dropped".
+ */
+enum __attribute__((packed)) drop_reason {
+	DROP_NONE,
+	DROP_INVALID,		/* a header is cut short or contradicts itself */
+	DROP_INVALID_SOURCE,	/* a pod sent with an address that is not its own */
+	DROP_NO_ENDPOINT,	/* the lxc device belongs to no pod that we know */
+	DROP_FRAGMENT,		/* a fragment that would need a translation */
+	DROP_NO_BACKEND,	/* the service has none */
+	DROP_SNAT_NO_PORT,	/* no free source port towards this destination */
+	DROP_CT_FULL,		/* the kernel refused a conntrack entry */
+	DROP_TTL_EXPIRED,	/* ran out after a translation: the stack cannot say so to the sender */
+	DROP_TOO_BIG,		/* larger than the MTU of the way out, after a translation */
+	DROP_NO_ROUTE,		/* a translated packet has no way out of the NIC */
+	DROP_NO_NEIGHBOUR,	/* a translated packet's next hop is not resolved */
+	DROP_REWRITE,		/* the kernel refused to change the packet */
+	DROP_REDIRECT,		/* the kernel refused to redirect it */
+};
+
+#endif /* LIB_DROP_H */

@@ -1,0 +1,237 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/cilium/ebpf"
+)
+
+// Options are what a load may choose besides the node's Config. The zero value is good.
+type Options struct {
+	Sizes MapSizes
+	// Events receives this node's events, and may be shared by many nodes: see [NewEvents]. Nil: the node makes its own.
+	Events *ebpf.Map
+	// LogDir is where the verifier's log goes when it rejects a program; "" is the system's folder for temporary files.
+	LogDir string
+}
+
+// MapSizes are the largest numbers of entries, except EventBytes. Zero means the default.
+type MapSizes struct {
+	Flows      uint32 // two per connection; 65536
+	Services   uint32 // frontends; 16384
+	Slots      uint32 // backends, counted once for each service they serve; 65536
+	Backends   uint32 // 16384
+	Pods       uint32 // of this node; 256
+	Prefixes   uint32 // 4096
+	EventBytes uint32 // of the ring buffer, a power of two and of pages; 1 MiB
+}
+
+// Node is the programs and maps of one node. Methods that change state may be called from any goroutine.
+type Node struct {
+	Programs Programs
+	Maps     Maps
+
+	services serviceTable
+}
+
+// Programs are a node's programs, ready to attach.
+type Programs struct {
+	XDPEntry      *ebpf.Program // XDP on the NIC
+	FromNetdev    *ebpf.Program // TC ingress of the NIC
+	ToNetdev      *ebpf.Program // TC egress of the NIC
+	FromContainer *ebpf.Program // TC ingress of each lxc device
+	ToContainer   *ebpf.Program // TC egress of each lxc device
+}
+
+// Maps are a node's maps, shared by its programs. Prefer the methods of Node.
+type Maps struct {
+	CT        *ebpf.Map
+	Services  *ebpf.Map
+	Slots     *ebpf.Map
+	Backends  *ebpf.Map
+	Endpoints *ebpf.Map
+	Devices   *ebpf.Map
+	IPCache   *ebpf.Map
+	Metrics   *ebpf.Map
+	Events    *ebpf.Map
+}
+
+// objects parses the embedded ELF files, once.
+var objects = sync.OnceValues(func() ([]*ebpf.CollectionSpec, error) {
+	var specs []*ebpf.CollectionSpec
+	for _, load := range []func() (*ebpf.CollectionSpec, error){loadXdp, loadHost, loadLxc} {
+		spec, err := load()
+		if err != nil {
+			return nil, fmt.Errorf("bpf: embedded object: %w", err)
+		}
+		specs = append(specs, spec)
+	}
+	return specs, nil
+})
+
+// Load loads the programs of one node. Close releases them.
+//
+// When the verifier rejects a program, the error names the program and the file that holds the verifier's whole log.
+func Load(cfg Config, opts Options) (_ *Node, err error) {
+	constants, err := cfg.raw()
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := objects()
+	if err != nil {
+		return nil, err
+	}
+
+	maps := map[string]*ebpf.Map{}
+	programs := map[string]*ebpf.Program{}
+	node := &Node{}
+	defer func() {
+		node.Programs, node.Maps = named(programs, maps)
+		if err != nil {
+			node.Close()
+		}
+	}()
+
+	if opts.Events != nil {
+		if maps[hostMapEvents], err = opts.Events.Clone(); err != nil {
+			return nil, fmt.Errorf("bpf: map events: %w", err)
+		}
+	}
+	for _, spec := range parsed {
+		spec = spec.Copy()
+		if err := spec.Variables[hostVarConfig].Set(constants); err != nil {
+			return nil, fmt.Errorf("bpf: constants: %w", err)
+		}
+		opts.Sizes.apply(spec.Maps)
+		if err := makeMaps(spec, maps); err != nil {
+			return nil, err
+		}
+		if err := loadPrograms(spec, maps, programs, opts.LogDir); err != nil {
+			return nil, err
+		}
+	}
+	return node, nil
+}
+
+// makeMaps adds to maps those of spec that are not there yet.
+func makeMaps(spec *ebpf.CollectionSpec, maps map[string]*ebpf.Map) error {
+	for name, mapSpec := range spec.Maps {
+		if maps[name] != nil || isConstants(name) {
+			continue
+		}
+		m, err := ebpf.NewMap(mapSpec)
+		if err != nil {
+			return fmt.Errorf("bpf: map %s with %d entries: %w", name, mapSpec.MaxEntries, err)
+		}
+		maps[name] = m
+	}
+	return nil
+}
+
+// isConstants tells .rodata, which each object has for itself.
+func isConstants(name string) bool { return strings.HasPrefix(name, ".") }
+
+func loadPrograms(spec *ebpf.CollectionSpec, maps map[string]*ebpf.Map, programs map[string]*ebpf.Program, logDir string) error {
+	shared := map[string]*ebpf.Map{}
+	for name := range spec.Maps {
+		if !isConstants(name) {
+			shared[name] = maps[name]
+		}
+	}
+	loaded, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: shared})
+	if err != nil {
+		return rejected(err, logDir)
+	}
+	defer loaded.Close()
+	for name := range spec.Programs {
+		programs[name] = loaded.DetachProgram(name)
+	}
+	return nil
+}
+
+// rejected turns the verifier's complaint into one sentence and a file with the whole log.
+func rejected(err error, dir string) error {
+	var complaint *ebpf.VerifierError
+	if !errors.As(err, &complaint) {
+		return fmt.Errorf("bpf: %w", err)
+	}
+	file, createErr := os.CreateTemp(dir, "verifier-*.log")
+	if createErr != nil {
+		return fmt.Errorf("bpf: %w (and no place for the verifier's log: %w)", err, createErr)
+	}
+	defer file.Close()
+	if _, writeErr := fmt.Fprintf(file, "%+v\n", complaint); writeErr != nil {
+		return fmt.Errorf("bpf: %w (and the verifier's log cannot be written: %w)", err, writeErr)
+	}
+	return fmt.Errorf("bpf: the kernel's verifier rejects a program, see %s: %w", file.Name(), err)
+}
+
+func named(p map[string]*ebpf.Program, m map[string]*ebpf.Map) (Programs, Maps) {
+	return Programs{
+			XDPEntry:      p[xdpProgXdpEntry],
+			FromNetdev:    p[hostProgFromNetdev],
+			ToNetdev:      p[hostProgToNetdev],
+			FromContainer: p[lxcProgFromContainer],
+			ToContainer:   p[lxcProgToContainer],
+		}, Maps{
+			CT:        m[hostMapCt],
+			Services:  m[hostMapServices],
+			Slots:     m[hostMapSlots],
+			Backends:  m[hostMapBackends],
+			Endpoints: m[hostMapEndpoints],
+			Devices:   m[hostMapDevices],
+			IPCache:   m[hostMapIpcache],
+			Metrics:   m[hostMapMetrics],
+			Events:    m[hostMapEvents],
+		}
+}
+
+func (s MapSizes) apply(specs map[string]*ebpf.MapSpec) {
+	for name, size := range map[string]uint32{
+		hostMapCt:        s.Flows,
+		hostMapServices:  s.Services,
+		hostMapSlots:     s.Slots,
+		hostMapBackends:  s.Backends,
+		hostMapEndpoints: 2 * s.Pods, // one per family
+		hostMapDevices:   s.Pods,
+		hostMapIpcache:   s.Prefixes,
+		hostMapEvents:    s.EventBytes,
+	} {
+		if spec := specs[name]; spec != nil && size != 0 {
+			spec.MaxEntries = size
+		}
+	}
+}
+
+// NewEvents makes a ring buffer of so many bytes (a power of two and of pages; 0: 1 MiB) that any number of nodes may
+// share, so that their events come in order.
+func NewEvents(bytes uint32) (*ebpf.Map, error) {
+	parsed, err := objects()
+	if err != nil {
+		return nil, err
+	}
+	specs := map[string]*ebpf.MapSpec{hostMapEvents: parsed[0].Maps[hostMapEvents].Copy()}
+	MapSizes{EventBytes: bytes}.apply(specs)
+	events, err := ebpf.NewMap(specs[hostMapEvents])
+	if err != nil {
+		return nil, fmt.Errorf("bpf: ring buffer of %d bytes: %w", bytes, err)
+	}
+	return events, nil
+}
+
+// Close releases programs and maps, one after the other. What is attached stays until its link goes.
+func (n *Node) Close() error {
+	p, m := n.Programs, n.Maps
+	var errs []error
+	for _, program := range []*ebpf.Program{p.XDPEntry, p.FromNetdev, p.ToNetdev, p.FromContainer, p.ToContainer} {
+		errs = append(errs, program.Close())
+	}
+	for _, table := range []*ebpf.Map{m.CT, m.Services, m.Slots, m.Backends, m.Endpoints, m.Devices, m.IPCache, m.Metrics, m.Events} {
+		errs = append(errs, table.Close())
+	}
+	return errors.Join(errs...)
+}
