@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -26,6 +27,9 @@ func build(t Template, d Defaults) (frame []byte, err error) {
 	headers, err := unfold(t)
 	if err != nil {
 		return nil, err
+	}
+	if len(headers) == 0 {
+		return nil, errors.New("there is no layer")
 	}
 	if err := address(headers, d); err != nil {
 		return nil, err

@@ -125,10 +125,10 @@ func echoAs(h *header, got Template) Template {
 func matches(want, got any) bool {
 	switch want := want.(type) {
 	case netip.Addr:
-		return plain(want) == got
+		return sameAddr(want, got.(netip.Addr))
 	case netip.AddrPort:
 		got := got.(netip.AddrPort)
-		return (!want.Addr().IsValid() || plain(want.Addr()) == got.Addr()) &&
+		return (!want.Addr().IsValid() || sameAddr(want.Addr(), got.Addr())) &&
 			(want.Port() == 0 || want.Port() == got.Port())
 	case net.HardwareAddr:
 		return bytes.Equal(want, got.(net.HardwareAddr))
@@ -139,6 +139,10 @@ func matches(want, got any) bool {
 	}
 	return want == got
 }
+
+// sameAddr takes an IPv4 address that is wanted in its IPv6 form for what it is. In
+// a packet that form is an IPv6 address, and as such a mistake to be seen.
+func sameAddr(want, got netip.Addr) bool { return want == got || plain(want) == got }
 
 // containsOptions reports whether each of want is in got; nothing wanted is
 // matched by nothing only.

@@ -25,7 +25,8 @@ func TestMatches(t *testing.T) {
 		want, sent packet.Template
 		matches    bool
 	}{
-		{"anything", packet.TCP{}, segment, true},
+		{"anything", packet.Layers{}, packet.WhoHas(node4), true},
+		{"any segment", packet.TCP{}, segment, true},
 		{"another protocol", packet.UDP{}, segment, false},
 		{"flags", packet.TCP{Flags: packet.ACK | packet.SYN}, segment, true},
 		{"fewer flags", packet.TCP{Flags: packet.SYN}, segment, false},
@@ -35,6 +36,7 @@ func TestMatches(t *testing.T) {
 		{"another address", packet.TCP{Dst: addrPort("10.0.3.2:0")}, segment, false},
 		{"another port", packet.TCP{Dst: addrPort("10.0.3.1:81")}, segment, false},
 		{"mapped address", packet.TCP{Dst: addrPort("[::ffff:10.0.3.1]:80")}, segment, true},
+		{"mapped address on the wire", packet.UDP{Src: addrPort("10.0.3.1:0")}, packet.Raw(mapped(build(t, packet.UDP{Dst: web6}).Data)), false},
 		{"address of the other family", packet.TCP{Dst: web6}, segment, false},
 		{"ip header", packet.IPv4{TTL: 63}, segment, true},
 		{"another ttl", packet.Layers{packet.IPv4{TTL: 64}, packet.TCP{Dst: web4}}, segment, false},
@@ -88,6 +90,13 @@ func TestMatches(t *testing.T) {
 			}
 		})
 	}
+}
+
+// mapped puts the IPv6 form of 10.0.3.1 into the source of an IPv6 header.
+func mapped(frame []byte) []byte {
+	source := web4.Addr().As16()
+	copy(frame[14+8:], source[:])
+	return frame
 }
 
 func TestPacketsFromLinuxMatchTheirOwnLayers(t *testing.T) {

@@ -25,7 +25,8 @@ type Template interface{ template() }
 // Addresses may be given in the IP header or in the layer that it carries.
 //
 // When expected, layers that follow the last one named may be anything, and
-// IPv6 extension headers that are not named are passed over.
+// IPv6 extension headers that are not named are passed over. Layers{} is any
+// packet at all.
 type Layers []Template
 
 func (Layers) template() {}

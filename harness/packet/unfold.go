@@ -36,9 +36,6 @@ func unfold(t Template) ([]header, error) {
 	if err := u.add(t); err != nil {
 		return nil, err
 	}
-	if len(u.headers) == 0 {
-		return nil, errors.New("there is no layer")
-	}
 	return u.headers, nil
 }
 
