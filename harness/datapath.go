@@ -1,0 +1,78 @@
+package harness
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/skbench/skbench/harness/packet"
+	"github.com/skbench/skbench/topo"
+)
+
+// Datapath forwards packets in a lab. It is a description: nothing exists until
+// Up. The packages under harness/datapath hold one each.
+type Datapath interface {
+	// Name is what subtests and results call it: "ebpf", "iptables".
+	Name() string
+
+	// Up puts the datapath on every node of a network that is up, and calls
+	// observe, from any goroutine, for each hop that the datapath itself reports.
+	// On error nothing of the datapath is left.
+	Up(ctx context.Context, network *topo.Network, observe func(Hop)) (Forwarder, error)
+}
+
+// Forwarder is a datapath in place. The lab closes it before the network.
+type Forwarder interface {
+	// Serve makes the datapath serve exactly these services on every node. No
+	// packet sees a service half written.
+	Serve(ctx context.Context, services []Service) error
+
+	// Drops counts the packets dropped so far: node → reason → packets.
+	Drops() (map[string]map[string]uint64, error)
+
+	// Sync returns once every hop of the packets that went through before the
+	// call was observed.
+	Sync(ctx context.Context) error
+
+	Close() error
+}
+
+// Service is what a datapath must serve: frontends that lead to backends. A zero
+// port or an absent address is a frontend that the service does not have.
+type Service struct {
+	Name string
+	Port packet.Port // of the cluster addresses, and its protocol
+
+	ClusterIPv4, ClusterIPv6 netip.Addr // given by the lab when left zero
+	NodePort                 uint16     // on every node's own addresses
+
+	Backends []Backend
+}
+
+// Backend is a pod's port that a service leads to.
+type Backend struct {
+	Pod        string
+	Node       string // that the pod runs on
+	IPv4, IPv6 netip.Addr
+	Port       uint16
+}
+
+// NodePort describes a service on a port of every node that leads to the target
+// port of the pods.
+func NodePort(port uint16, target packet.Port, pods ...*Machine) Service {
+	s := ClusterIP(target, target.Number, pods...)
+	s.NodePort = port
+	return s
+}
+
+// ClusterIP describes a service on a cluster address, given by the lab, that
+// leads from the port to the target port of the pods.
+func ClusterIP(port packet.Port, target uint16, pods ...*Machine) Service {
+	s := Service{Port: port}
+	for _, pod := range pods {
+		addrs := pod.lab.addrs[pod.name]
+		s.Backends = append(s.Backends, Backend{
+			Pod: pod.name, Node: addrs.node, IPv4: addrs.ipv4, IPv6: addrs.ipv6, Port: target,
+		})
+	}
+	return s
+}
