@@ -1,0 +1,148 @@
+// Package ebpf is skbench's own datapath: the programs of package bpf, loaded
+// once for each node, attached, and their maps filled from the cluster's state.
+package ebpf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skbench/skbench/bpf"
+	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/topo"
+)
+
+// Datapath describes the eBPF datapath: XDP on every node's NIC, TC on the NIC
+// and on the pods' devices.
+func Datapath(opts ...Option) harness.Datapath {
+	d := &datapath{name: "ebpf", trace: true}
+	for _, opt := range opts {
+		opt(d)
+	}
+	return d
+}
+
+type datapath struct {
+	name          string
+	withoutXDP    bool
+	xdpMode       topo.XDPMode
+	tcMode        topo.TCMode
+	withoutHelper bool
+	trace         bool
+}
+
+// Option changes the datapath, and its name where the change is one that users see.
+type Option func(*datapath)
+
+// WithoutXDP leaves node ports to TC, as on NICs that have no XDP.
+func WithoutXDP() Option {
+	return func(d *datapath) { d.name += "-tc"; d.withoutXDP = true }
+}
+
+// GenericXDP runs XDP in the stack rather than in the driver.
+func GenericXDP() Option {
+	return func(d *datapath) { d.name += "-generic"; d.xdpMode = topo.XDPGeneric }
+}
+
+// WithClsact attaches TC programs as filters, as kernels before 6.6 do.
+func WithClsact() Option {
+	return func(d *datapath) { d.name += "-clsact"; d.tcMode = topo.TCClsact }
+}
+
+// WithoutRedirectHelpers does without bpf_redirect_peer and bpf_redirect_neigh,
+// as kernels before 5.10 must.
+func WithoutRedirectHelpers() Option {
+	return func(d *datapath) { d.name += "-redirect"; d.withoutHelper = true }
+}
+
+// WithoutTrace reports no hops: the programs do what production would. Counters
+// run all the same.
+func WithoutTrace() Option { return func(d *datapath) { d.trace = false } }
+
+func (d *datapath) Name() string { return d.name }
+
+// Up loads and attaches the programs of all nodes.
+func (d *datapath) Up(ctx context.Context, network *topo.Network, observe func(harness.Hop)) (harness.Forwarder, error) {
+	f := &forwarder{}
+	if err := d.up(ctx, f, network, observe); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, observe func(harness.Hop)) (err error) {
+	if f.events, err = newEvents(network, observe); err != nil {
+		return err
+	}
+	f.nodes = make([]*node, len(network.Topology().Nodes))
+	group, _ := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for i, described := range network.Topology().Nodes {
+		group.Go(func() (err error) {
+			if f.nodes[i], err = d.node(network, described, f.events.ring); err != nil {
+				return fmt.Errorf("%s: %w", described.Name, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// node puts the datapath on one node.
+func (d *datapath) node(network *topo.Network, described topo.Node, events *ebpf.Map) (*node, error) {
+	n := &node{Node: described}
+	if err := n.up(d, network, events); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
+}
+
+// forwarder is the datapath in place.
+type forwarder struct {
+	events *events
+	nodes  []*node
+}
+
+func (f *forwarder) Serve(_ context.Context, services []harness.Service) error {
+	for _, n := range f.nodes {
+		if err := n.serve(services); err != nil {
+			return fmt.Errorf("%s: %w", n.Name, err)
+		}
+	}
+	return nil
+}
+
+func (f *forwarder) Drops() (map[string]map[string]uint64, error) {
+	drops := map[string]map[string]uint64{}
+	for _, n := range f.nodes {
+		metrics, err := n.programs.Metrics()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
+		drops[n.Name] = map[string]uint64{}
+		for _, m := range metrics {
+			if m.Verdict == bpf.Drop {
+				drops[n.Name][m.Reason.String()] += m.Packets
+			}
+		}
+	}
+	return drops, nil
+}
+
+func (f *forwarder) Sync(ctx context.Context) error { return f.events.sync(ctx) }
+
+func (f *forwarder) Close() error {
+	var errs []error
+	for _, n := range f.nodes {
+		if n != nil {
+			errs = append(errs, n.close())
+		}
+	}
+	if f.events != nil {
+		errs = append(errs, f.events.close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,147 @@
+package ebpf
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/skbench/skbench/bpf"
+	"github.com/skbench/skbench/topo"
+)
+
+// Sizes of a lab's maps: a thirtieth of what production would take, since thirty
+// nodes may share a machine.
+var sizes = bpf.MapSizes{Flows: 16384, Services: 32768, Slots: 65536, Backends: 16384, Pods: 256, Prefixes: 4096}
+
+// node is the datapath on one node: its programs, its maps, and where they are
+// attached.
+type node struct {
+	topo.Node
+	machine     *topo.Machine
+	programs    *bpf.Node
+	attachments []*topo.Attachment
+	served      map[bpf.Frontend]bpf.Service
+}
+
+func (n *node) up(d *datapath, network *topo.Network, events *ebpf.Map) (err error) {
+	n.machine, _ = network.Machine(n.Name)
+	nic, err := n.machine.Device(topo.NIC)
+	if err != nil {
+		return err
+	}
+	n.programs, err = bpf.Load(bpf.Config{
+		IPv4: n.IPv4, IPv6: n.IPv6,
+		GatewayIPv4: n.GatewayIPv4, GatewayIPv6: n.GatewayIPv6,
+		NIC: nic.Index, NICMAC: nic.MAC,
+		Trace:               d.trace,
+		WithoutRedirectPeer: d.withoutHelper, WithoutRedirectNeigh: d.withoutHelper,
+	}, bpf.Options{Events: events, Sizes: sizes})
+	if err != nil {
+		return err
+	}
+	// The node's own sockets must stay clear of the ports that SNAT takes.
+	if err := n.machine.Sysctl("net.ipv4.ip_local_reserved_ports", "49152-65535"); err != nil {
+		return err
+	}
+	if err := n.learn(network.Topology()); err != nil {
+		return err
+	}
+	return n.attach(d, network.Topology())
+}
+
+// learn tells the programs, and the node's kernel, who is in the cluster.
+func (n *node) learn(t topo.Topology) error {
+	for _, pod := range t.Pods {
+		if pod.Node != n.Name {
+			continue
+		}
+		device, err := n.machine.Device(pod.Device)
+		if err != nil {
+			return err
+		}
+		endpoint := bpf.Endpoint{
+			Device: device.Index, MAC: pod.MAC, DeviceMAC: device.MAC, IPv4: pod.IPv4, IPv6: pod.IPv6,
+		}
+		if err := n.programs.PutEndpoint(endpoint); err != nil {
+			return err
+		}
+	}
+	for _, pods := range []netip.Prefix{topo.ClusterIPv4, topo.ClusterIPv6} {
+		if err := n.programs.PutPrefix(pods, bpf.EntityPod); err != nil {
+			return err
+		}
+	}
+	for _, other := range t.Nodes {
+		if err := n.meet(other); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// meet makes another node known. The kernel is told its MAC, since XDP cannot
+// wait for the kernel to ask: the first packet would take the way through TC.
+func (n *node) meet(other topo.Node) error {
+	for _, addr := range []netip.Addr{other.IPv4, other.IPv6} {
+		if err := n.programs.PutPrefix(netip.PrefixFrom(addr, addr.BitLen()), bpf.EntityNode); err != nil {
+			return err
+		}
+		if other.Name == n.Name {
+			continue
+		}
+		if err := n.machine.NeighbourAdd(addr, other.MAC); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attach attaches the pods' programs first, so that no packet reaches the NIC's
+// programs that they could not pass on.
+func (n *node) attach(d *datapath, t topo.Topology) error {
+	p := n.programs.Programs
+	for _, pod := range t.Pods {
+		if pod.Node != n.Name {
+			continue
+		}
+		if err := n.attachTC(p.FromContainer, p.ToContainer, pod.Device, d.tcMode); err != nil {
+			return err
+		}
+	}
+	if err := n.attachTC(p.FromNetdev, p.ToNetdev, topo.NIC, d.tcMode); err != nil {
+		return err
+	}
+	if d.withoutXDP {
+		return nil
+	}
+	a, err := n.machine.AttachXDP(p.XDPEntry, topo.NIC, d.xdpMode)
+	if err != nil {
+		return err
+	}
+	n.attachments = append(n.attachments, a)
+	return nil
+}
+
+// attachTC attaches what a device receives and what it sends to a program each.
+func (n *node) attachTC(in, out *ebpf.Program, device string, mode topo.TCMode) error {
+	for direction, program := range map[topo.Direction]*ebpf.Program{topo.In: in, topo.Out: out} {
+		a, err := n.machine.AttachTC(program, device, direction, mode)
+		if err != nil {
+			return err
+		}
+		n.attachments = append(n.attachments, a)
+	}
+	return nil
+}
+
+func (n *node) close() error {
+	var errs []error
+	for _, a := range n.attachments {
+		errs = append(errs, a.Close())
+	}
+	if n.programs != nil {
+		errs = append(errs, n.programs.Close())
+	}
+	return errors.Join(errs...)
+}
