@@ -40,6 +40,7 @@ type Machine struct {
 	routes     []route
 	neighbours map[netip.Addr]net.HardwareAddr // permanent ones, of eth0
 	packets    int                             // packet socket to send by; -1 until Inject needs it
+	filters    uint16                          // that were attached so far
 }
 
 // Name is the machine's name in the topology.

@@ -1,0 +1,192 @@
+package topo_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/skbench/skbench/topo"
+)
+
+// A tape records what a capture sees.
+type tape struct {
+	*topo.Capture
+	mu     sync.Mutex
+	frames []topo.Frame
+}
+
+// capture captures a network for the length of a test.
+func capture(t testing.TB, network *topo.Network) *tape {
+	t.Helper()
+	tape := &tape{}
+	c, err := network.Capture(func(f topo.Frame) {
+		tape.mu.Lock()
+		defer tape.mu.Unlock()
+		tape.frames = append(tape.frames, f)
+	})
+	require.NoError(t, err)
+	tape.Capture = c
+	return tape
+}
+
+// seen returns all frames so far that hold a text.
+func (tape *tape) seen(t testing.TB, text string) (frames []topo.Frame) {
+	t.Helper()
+	require.NoError(t, tape.Sync(context.Background()))
+	tape.mu.Lock()
+	defer tape.mu.Unlock()
+	for _, f := range tape.frames {
+		if bytes.Contains(f.Data, []byte(text)) {
+			frames = append(frames, f)
+		}
+	}
+	return frames
+}
+
+// forget empties the tape.
+func (tape *tape) forget() {
+	tape.mu.Lock()
+	defer tape.mu.Unlock()
+	tape.frames = nil
+}
+
+// places are where frames were seen: "node1/eth0 in".
+func places(frames []topo.Frame) (places []string) {
+	for _, f := range frames {
+		places = append(places, f.Device.String()+" "+f.Direction.String())
+	}
+	return places
+}
+
+func TestCaptureFollowsAPacket(t *testing.T) {
+	t.Parallel()
+	network := up(t, topo.Example())
+	tape := capture(t, network)
+	from, to := machine(t, network, "client-on-worker1"), machine(t, network, "web-on-worker2")
+	for _, family := range families {
+		before := now()
+		exchange(t, listen(t, from, ip(from, family)), listen(t, to, ip(to, family)))
+		question := tape.seen(t, "question")
+		require.Equal(t, []string{
+			"client-on-worker1/eth0 out", "worker1/lxc-client in",
+			"worker1/eth0 out", "worker2/eth0 in",
+			"worker2/lxc-web out", "web-on-worker2/eth0 in",
+		}, places(question), family)
+		for _, f := range question {
+			require.Greater(t, f.Time, before, "times rise along the way, on the clock of the process")
+			require.Len(t, f.Data, f.Len)
+			before = f.Time
+		}
+		require.Equal(t, []byte(to.Devices()[0].MAC), question[5].Data[:6])
+		require.Len(t, tape.seen(t, "answer"), 6)
+		tape.forget()
+	}
+	require.Zero(t, tape.Lost())
+}
+
+func TestNetworkAtRestIsSilent(t *testing.T) {
+	t.Parallel()
+	network := up(t, topo.Example())
+	tape := capture(t, network)
+	time.Sleep(500 * time.Millisecond) // nothing to wait for: that is the point
+	require.Empty(t, places(tape.seen(t, "")))
+}
+
+// Frames to one machine are seen by that machine alone, though no frame of it has taught the switch where it is.
+func TestSwitchDoesNotFlood(t *testing.T) {
+	t.Parallel()
+	network := up(t, topo.Cluster(3))
+	tape := capture(t, network)
+	send(t, machine(t, network, "client"), machine(t, network, "node2").IPv4(), "to node2")
+	require.Equal(t, []string{"client/eth0 out", "node2/eth0 in"}, places(tape.seen(t, "to node2")))
+}
+
+func TestCaptureCutsLongFrames(t *testing.T) {
+	t.Parallel()
+	topology := topo.Cluster(1)
+	topology.MTU = 60000
+	network := up(t, topology)
+	tape := capture(t, network)
+	send(t, machine(t, network, "client"), machine(t, network, "node1").IPv4(), "long"+string(make([]byte, 50000)))
+	frames := tape.seen(t, "long")
+	require.Equal(t, []string{"client/eth0 out", "node1/eth0 in"}, places(frames))
+	for _, f := range frames {
+		require.Equal(t, 14+50004, f.Len)
+		require.Len(t, f.Data, 16<<10)
+	}
+}
+
+func TestCaptureDeliversEverythingBeforeItCloses(t *testing.T) {
+	t.Parallel()
+	network := up(t, topo.Cluster(1))
+	tape := capture(t, network)
+	const frames = 1000
+	for range frames {
+		send(t, machine(t, network, "client"), machine(t, network, "node1").IPv4(), "counted")
+	}
+	require.NoError(t, tape.Close())
+	require.Len(t, tape.frames, 2*frames)
+	require.NoError(t, tape.Close(), "closing twice does no harm")
+	require.ErrorContains(t, tape.Sync(context.Background()), "the capture is closed")
+	require.Zero(t, tape.Lost())
+}
+
+func TestTwoCapturesSeeTheSame(t *testing.T) {
+	t.Parallel()
+	network := up(t, topo.Cluster(1))
+	first, second := capture(t, network), capture(t, network)
+	send(t, machine(t, network, "client"), machine(t, network, "node1").IPv6(), "hello")
+	require.Equal(t, places(first.seen(t, "hello")), places(second.seen(t, "hello")))
+	require.NoError(t, first.Close())
+	send(t, machine(t, network, "client"), machine(t, network, "node1").IPv6(), "again")
+	require.Len(t, second.seen(t, "again"), 2)
+}
+
+func TestCaptureCountsWhatItLoses(t *testing.T) {
+	t.Parallel()
+	network := up(t, topo.Cluster(1))
+	let := make(chan struct{})
+	var once sync.Once
+	var delivered uint64
+	c, err := network.Capture(func(topo.Frame) {
+		<-let
+		delivered++
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { once.Do(func() { close(let) }) })
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, c.Sync(ctx), context.Canceled, "who waits may give up")
+
+	sent := uint64(0)
+	for ; c.Lost() < 10; sent++ {
+		send(t, machine(t, network, "client"), machine(t, network, "node1").IPv4(), string(make([]byte, 1400)))
+	}
+	once.Do(func() { close(let) })
+	require.NoError(t, c.Sync(context.Background()))
+	require.Equal(t, 2*sent, delivered+c.Lost())
+}
+
+func TestSyncIsForManyAtOnce(t *testing.T) {
+	t.Parallel()
+	network := up(t, topo.Cluster(2))
+	tape := capture(t, network)
+	var group sync.WaitGroup
+	for _, name := range []string{"node1", "client", "web-on-node1", "web-on-node2"} {
+		group.Go(func() {
+			for i := range 50 {
+				send(t, machine(t, network, name), machine(t, network, "node2").IPv4(), fmt.Sprintf("%s %d", name, i))
+				if sent := fmt.Sprintf("%s %d", name, i); len(tape.seen(t, sent)) == 0 {
+					t.Errorf("%q was not delivered by Sync", sent)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
