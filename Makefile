@@ -3,9 +3,10 @@
 GO        ?= go
 OUT       ?= out/bench
 TESTFLAGS ?=
+KILLS     ?= 100
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help bench test race check generate setup setup-dev clean root-%
+.PHONY: help bench test race residue check generate setup setup-dev clean root-%
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +21,11 @@ test: root-test setup ## all tests
 
 race: ## all tests under the race detector (needs a C compiler)
 	$(MAKE) test TESTFLAGS=-race
+
+residue: root-residue setup ## kill running labs at random moments, and show that they leave nothing
+	$(GO) build -o out/residue ./ci/residue
+	$(GO) test -c -o out/scenarios.test ./scenarios
+	out/residue -kill-random $(KILLS) -within 3s -- out/scenarios.test
 
 check: setup-dev ## formatting, vet, staticcheck, import order, C warnings, generated files
 	@test -z "$$(gofmt -l .)" || { echo "not formatted, run gofmt -w on:"; gofmt -l .; exit 1; }
