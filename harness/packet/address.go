@@ -15,7 +15,7 @@ type addressed interface {
 // A leg is an IP header and the transport that it carries, which share their
 // addresses: each may be said in either.
 type leg struct {
-	ip, transport int // indexes of the headers; transport is -1 if there is none
+	ip, transport *header // transport is nil if there is none
 	src, dst      netip.Addr
 }
 
@@ -25,9 +25,8 @@ func address(headers []header, d Defaults) error {
 	if err != nil {
 		return err
 	}
-	turnQuotes(headers, legs)
 	for i := range legs {
-		if err := legs[i].settle(headers, d); err != nil {
+		if err := legs[i].settle(d); err != nil {
 			return err
 		}
 	}
@@ -38,25 +37,26 @@ func address(headers []header, d Defaults) error {
 // the template says.
 func legsOf(headers []header) ([]leg, error) {
 	var legs []leg
-	for i, h := range headers {
-		switch {
-		case isIP(h.layer):
-			legs = append(legs, leg{ip: i, transport: -1})
-		case isTransport(h.layer):
-			legs[len(legs)-1].transport = i
-		default:
-			continue
+	for i := range headers {
+		h := &headers[i]
+		if isIP(h.layer) {
+			legs = append(legs, leg{ip: h})
+		}
+		if isTransport(h.layer) {
+			legs[len(legs)-1].transport = h
 		}
 		if said, ok := h.layer.(addressed); ok {
-			if err := legs[len(legs)-1].merge(h, said); err != nil {
+			if err := legs[len(legs)-1].merge(said); err != nil {
 				return nil, err
 			}
 		}
 	}
+	turnQuotes(legs)
 	return legs, nil
 }
 
-func (l *leg) merge(h header, said addressed) error {
+// merge takes over the addresses that one header of the leg says.
+func (l *leg) merge(said addressed) error {
 	src, dst := said.addresses()
 	for _, side := range []struct {
 		name string
@@ -69,7 +69,7 @@ func (l *leg) merge(h header, said addressed) error {
 			*side.have = side.said
 		case *side.have != side.said:
 			return fmt.Errorf("%s.%s is %s, but the IP header before it says %s; give the address once",
-				nameOf(h.layer), side.name, side.said, *side.have)
+				nameOf(said.(Template)), side.name, side.said, *side.have)
 		}
 	}
 	return nil
@@ -77,110 +77,77 @@ func (l *leg) merge(h header, said addressed) error {
 
 // turnQuotes completes the addresses of ICMP errors and of the packets they
 // quote from each other: an error goes to the source of the packet it is about.
-func turnQuotes(headers []header, legs []leg) {
+func turnQuotes(legs []leg) {
 	for i := len(legs) - 1; i > 0; i-- {
-		outer, quoted := &legs[i-1], &legs[i]
-		if headers[quoted.ip].quotes == headers[outer.ip].quotes {
-			continue
-		}
-		if !outer.dst.IsValid() {
-			outer.dst = quoted.src
-		}
-	}
-	for i := 1; i < len(legs); i++ {
-		outer, quoted := &legs[i-1], &legs[i]
-		if headers[quoted.ip].quotes > headers[outer.ip].quotes && !quoted.src.IsValid() {
-			quoted.src = outer.dst
+		about, quoted := &legs[i-1], &legs[i]
+		switch {
+		case quoted.ip.quotes == about.ip.quotes: // a tunnel
+		case !about.dst.IsValid():
+			about.dst = quoted.src
+		case !quoted.src.IsValid():
+			quoted.src = about.dst
 		}
 	}
 }
 
 // settle decides the family of the leg, completes its addresses and writes all
 // of it to the headers.
-func (l *leg) settle(headers []header, d Defaults) error {
-	ip, transport := &headers[l.ip], (*header)(nil)
-	if l.transport >= 0 {
-		transport = &headers[l.transport]
-	}
-	v6, err := l.isIPv6(ip, transport)
+func (l *leg) settle(d Defaults) error {
+	v6, err := l.isIPv6()
 	if err != nil {
 		return err
 	}
-	if transport != nil {
-		transport.settleEcho(v6)
+	if l.transport != nil {
+		if err := l.transport.settleICMP(v6); err != nil {
+			return err
+		}
 	}
-	if err := l.complete(v6, transport, d); err != nil {
+	if err := l.complete(v6, d); err != nil {
 		return err
 	}
-	if v6 {
-		ip.become(IPv6{}, l)
-	} else {
-		ip.become(IPv4{}, l)
+	if _, implied := l.ip.layer.(anyIP); implied {
+		l.ip.layer = IPv4{}
+		if v6 {
+			l.ip.layer = IPv6{}
+		}
 	}
-	if transport != nil {
-		transport.layer = transport.layer.(addressed).withAddresses(l.src, l.dst)
+	for _, h := range []*header{l.ip, l.transport} {
+		if h != nil {
+			h.layer = h.layer.(addressed).withAddresses(l.src, l.dst)
+		}
 	}
 	return nil
 }
 
-// become writes the addresses of l to an IP header, which is layer if it was implied.
-func (h *header) become(layer Template, l *leg) {
-	if _, implied := h.layer.(anyIP); !implied {
-		layer = h.layer
-	}
-	h.layer = layer.(addressed).withAddresses(l.src, l.dst)
-}
-
-func (l *leg) isIPv6(ip, transport *header) (bool, error) {
-	switch ip.layer.(type) {
+func (l *leg) isIPv6() (bool, error) {
+	switch l.ip.layer.(type) {
 	case IPv4:
 		return false, nil
 	case IPv6:
 		return true, nil
 	}
-	// The header is implied, so there is a layer that implied it.
 	switch {
 	case l.src.IsValid():
 		return l.src.Is6(), nil
 	case l.dst.IsValid():
 		return l.dst.Is6(), nil
 	}
-	switch transport.layer.(type) {
+	transport := l.transport.layer // it is there, or it had not implied the IP header
+	switch transport.(type) {
 	case ICMP:
 		return false, nil
 	case ICMPv6:
 		return true, nil
 	}
-	return false, fmt.Errorf("nothing tells IPv4 from IPv6: set %s.Dst", nameOf(transport.layer))
+	return false, fmt.Errorf("nothing tells IPv4 from IPv6: set %s.Dst", nameOf(transport))
 }
 
-// complete fills the addresses that are open and checks all of them.
-func (l *leg) complete(v6 bool, transport *header, d Defaults) error {
-	name, def := "IPv4", d.SrcIPv4
-	if v6 {
-		name, def = "IPv6", d.SrcIPv6
-	}
-	if !l.src.IsValid() {
-		l.src = plain(def)
-	}
-	if !l.dst.IsValid() && transport != nil {
-		l.dst = neighbourGroup(transport.layer)
-	}
-	for _, side := range []struct {
-		name string
-		addr netip.Addr
-	}{{"Src", l.src}, {"Dst", l.dst}} {
-		if !side.addr.IsValid() {
-			return fmt.Errorf("%s.%s is not set, and there is no default for it", name, side.name)
-		}
-		if side.addr.Is6() != v6 {
-			return fmt.Errorf("%s.%s is %s, an address of the other family", name, side.name, side.addr)
-		}
-	}
-	if transport == nil {
-		return nil
-	}
-	switch transport.layer.(type) {
+// settleICMP turns an Echo into the message that it is in that family, and
+// refuses the messages of the other family.
+func (h *header) settleICMP(v6 bool) error {
+	switch l := h.layer.(type) {
+	case Echo:
+		h.settleEcho(l, v6)
 	case ICMP:
 		if v6 {
 			return errors.New("IPv6 cannot carry ICMP; use ICMPv6")
@@ -193,12 +160,7 @@ func (l *leg) complete(v6 bool, transport *header, d Defaults) error {
 	return nil
 }
 
-// settleEcho turns an Echo into the message that it is in that family.
-func (h *header) settleEcho(v6 bool) {
-	echo, ok := h.layer.(Echo)
-	if !ok {
-		return
-	}
+func (h *header) settleEcho(echo Echo, v6 bool) {
 	if v6 {
 		h.layer = echo.icmpv6()
 		return
@@ -209,5 +171,38 @@ func (h *header) settleEcho(v6 bool) {
 	}
 }
 
-// plain returns addr without what does not travel: a zone, the IPv6 form of an IPv4 address.
+// complete fills the addresses that are open and checks both.
+func (l *leg) complete(v6 bool, d Defaults) error {
+	name, def := "IPv4", d.SrcIPv4
+	if v6 {
+		name, def = "IPv6", d.SrcIPv6
+	}
+	if !l.src.IsValid() {
+		l.src = plain(def)
+	}
+	l.dst = l.destination()
+	for _, side := range []struct {
+		name string
+		addr netip.Addr
+	}{{"Src", l.src}, {"Dst", l.dst}} {
+		if !side.addr.IsValid() {
+			return fmt.Errorf("%s.%s is not set, and there is no default for it", name, side.name)
+		}
+		if side.addr.Is6() != v6 {
+			return fmt.Errorf("%s.%s is %s, an address of the other family", name, side.name, side.addr)
+		}
+	}
+	return nil
+}
+
+// destination returns where the leg goes: to a group if it asks all neighbours.
+func (l *leg) destination() netip.Addr {
+	if l.dst.IsValid() || l.transport == nil {
+		return l.dst
+	}
+	return neighbourGroup(l.transport.layer)
+}
+
+// plain returns addr without what does not travel: a zone, the IPv6 form of an
+// IPv4 address.
 func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }

@@ -21,6 +21,8 @@ type ARP struct {
 
 func (ARP) template() {}
 
+func (l ARP) String() string { return say(l) }
+
 // ARPOp is the operation of an ARP message.
 type ARPOp uint16
 

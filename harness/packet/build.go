@@ -61,12 +61,8 @@ func Destination(t Template) (addr netip.Addr, ok bool) {
 	if err != nil || len(legs) == 0 {
 		return netip.Addr{}, false
 	}
-	turnQuotes(headers, legs)
-	dst := legs[0].dst
-	if !dst.IsValid() && legs[0].transport >= 0 {
-		dst = neighbourGroup(headers[legs[0].transport].layer)
-	}
-	return dst, dst.IsValid()
+	addr = legs[0].destination()
+	return addr, addr.IsValid()
 }
 
 // layer is a template that is one header on the wire.

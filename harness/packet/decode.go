@@ -110,11 +110,6 @@ func (d *decoder) need(name string, n int) error {
 // SetTruncated is what gopacket's decoders call; chunks know better.
 func (d *decoder) SetTruncated() {}
 
-// payload takes the payload of a transport off the rest.
-func (d *decoder) payload(header int) []byte {
-	return afterCookie(d.rest.b[header:])
-}
-
 // fold returns the layers of sections, with what an ICMP error quotes in its Embedded.
 func fold(sections []section) Layers {
 	var layers Layers

@@ -51,14 +51,27 @@ func describe(t Template) string {
 	return strings.Join(fields, "  ")
 }
 
+// say returns a template as it was written: what it names, and nothing else.
+func say(t Template) string {
+	layer := reflect.ValueOf(t)
+	var fields []string
+	for i, name := range (&header{layer: t}).namedFields() {
+		fields = append(fields, name+" "+showWant(name, layer.Field(i).Interface()))
+	}
+	if quote := embedded(t); quote != nil {
+		fields = append(fields, fmt.Sprintf("Embedded %s", quote))
+	}
+	return fmt.Sprintf("%s{%s}", nameOf(t), strings.Join(fields, ", "))
+}
+
 // Error is String.
 func (m *Mismatch) Error() string { return m.String() }
 
-// String returns the packet and a table of the fields that the template names,
-// those that differ marked by an arrow.
+// String returns template and packet, and a table of the fields that the template
+// names, those that differ marked by an arrow.
 func (m *Mismatch) String() string {
 	var out strings.Builder
-	fmt.Fprintln(&out, m.Packet)
+	fmt.Fprintf(&out, "want %s\ngot  %s\n", m.Template, m.Packet)
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "   field\twant\tgot\n")
 	for _, r := range m.Rows {
@@ -66,7 +79,7 @@ func (m *Mismatch) String() string {
 		if r.Differs {
 			mark = "->"
 		}
-		fmt.Fprintf(w, "%s %s\t%s\t%s\n", mark, r.Field, showWant(r), show(r.Field, r.Got))
+		fmt.Fprintf(w, "%s %s\t%s\t%s\n", mark, r.Field, showWant(r.Field, r.Want), show(r.Field, r.Got))
 	}
 	w.Flush()
 	return out.String()
@@ -91,17 +104,17 @@ func show(field string, value any) string {
 	return fmt.Sprint(value)
 }
 
-// showWant is show for the wanted side, with a star in the place of an address or
-// a port that is open.
-func showWant(r Row) string {
-	a, ok := r.Want.(netip.AddrPort)
+// showWant is show for a template's side, with a star in the place of an address
+// or a port that is open.
+func showWant(field string, value any) string {
+	a, ok := value.(netip.AddrPort)
 	switch {
 	case ok && !a.Addr().IsValid():
 		return fmt.Sprintf("*:%d", a.Port())
 	case ok && a.Port() == 0:
 		return strings.TrimSuffix(a.String(), "0") + "*"
 	}
-	return show(r.Field, r.Want)
+	return show(field, value)
 }
 
 // showBytes quotes text and writes other bytes in hex, as far as a line holds.

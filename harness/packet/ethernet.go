@@ -18,6 +18,8 @@ type Ethernet struct {
 
 func (Ethernet) template() {}
 
+func (l Ethernet) String() string { return say(l) }
+
 // EtherType says what an Ethernet frame carries.
 type EtherType uint16
 

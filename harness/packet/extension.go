@@ -16,6 +16,8 @@ type IPv6Extension struct {
 
 func (IPv6Extension) template() {}
 
+func (l IPv6Extension) String() string { return say(l) }
+
 func (l IPv6Extension) fill(f *filling) layer {
 	fill(f, "NextHeader", &l.NextHeader, protocolOf(f.next, ProtocolNone))
 	if l.Data == nil {
@@ -29,7 +31,7 @@ func (l IPv6Extension) fill(f *filling) layer {
 func (l IPv6Extension) prepend(b gopacket.SerializeBuffer, _ *header) error {
 	size := 2 + len(l.Data)
 	if size%8 != 0 || size > 8*256 {
-		return fmt.Errorf("Data is %d bytes long; 6, 14, 22, up to 2046 fit", len(l.Data))
+		return fmt.Errorf("its Data is %d bytes long; 6, 14, 22, up to 2046 fit", len(l.Data))
 	}
 	return prependBytes(b, append([]byte{byte(l.NextHeader), byte(size/8 - 1)}, l.Data...))
 }
@@ -56,6 +58,8 @@ type IPv6Fragment struct {
 }
 
 func (IPv6Fragment) template() {}
+
+func (l IPv6Fragment) String() string { return say(l) }
 
 const fragmentSize = 8
 

@@ -20,6 +20,8 @@ type Echo struct {
 
 func (Echo) template() {}
 
+func (l Echo) String() string { return say(l) }
+
 func (l Echo) addresses() (src, dst netip.Addr) { return l.Src, l.Dst }
 
 func (l Echo) withAddresses(src, dst netip.Addr) Template {
@@ -58,6 +60,8 @@ type ICMP struct {
 }
 
 func (ICMP) template() {}
+
+func (l ICMP) String() string { return say(l) }
 
 // ICMPType is the type of an ICMP message.
 type ICMPType uint8
@@ -156,10 +160,10 @@ func prependBody(b gopacket.SerializeBuffer, h *header, isError bool, quote Temp
 		return prependPayload(b, h, payload)
 	}
 	if !isError {
-		return errors.New("Embedded is set, and the type is none of an error")
+		return errors.New("a packet is embedded, and the type is none of an error")
 	}
 	if payload != nil {
-		return errors.New("Embedded and Payload are set; an error carries one of them")
+		return errors.New("an error carries Embedded or Payload, not both")
 	}
 	return nil // the quote is in b already
 }

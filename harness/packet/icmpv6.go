@@ -33,6 +33,8 @@ type ICMPv6 struct {
 
 func (ICMPv6) template() {}
 
+func (l ICMPv6) String() string { return say(l) }
+
 // ICMPv6Type is the type of an ICMPv6 message.
 type ICMPv6Type uint8
 

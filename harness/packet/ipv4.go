@@ -32,6 +32,8 @@ type IPv4 struct {
 
 func (IPv4) template() {}
 
+func (l IPv4) String() string { return say(l) }
+
 func (l IPv4) addresses() (src, dst netip.Addr) { return l.Src, l.Dst }
 
 func (l IPv4) withAddresses(src, dst netip.Addr) Template {
@@ -54,7 +56,7 @@ func (l IPv4) prepend(b gopacket.SerializeBuffer, h *header) error {
 		return err
 	}
 	if size := optionsSize(l.Options); size > 40 {
-		return fmt.Errorf("Options are %d bytes long, at most 40 fit", size)
+		return fmt.Errorf("the options are %d bytes long, at most 40 fit", size)
 	}
 	payload := len(b.Bytes())
 	wire := layers.IPv4{

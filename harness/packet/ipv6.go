@@ -23,6 +23,8 @@ type IPv6 struct {
 
 func (IPv6) template() {}
 
+func (l IPv6) String() string { return say(l) }
+
 func (l IPv6) addresses() (src, dst netip.Addr) { return l.Src, l.Dst }
 
 func (l IPv6) withAddresses(src, dst netip.Addr) Template {

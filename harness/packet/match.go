@@ -3,35 +3,37 @@ package packet
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"net"
 	"net/netip"
 	"reflect"
 	"slices"
 )
 
-// Match compares p with what t says; nil means that it matches.
+// Match compares p with what t says, field by field; nil means that it matches.
+// Payloads are compared without the packet's cookie, or whole if it has none.
 func Match(t Template, p *Packet) *Mismatch {
 	headers, err := unfold(t)
 	if err != nil {
-		return &Mismatch{p, []Row{{Field: "template", Want: err.Error(), Differs: true}}}
+		return &Mismatch{t, p, []Row{{Field: "template", Want: err.Error(), Differs: true}}}
 	}
 	m := matching{packet: p}
 	for i := range headers {
-		if !m.header(&headers[i]) {
-			break
-		}
+		m.header(&headers[i])
 	}
 	if !slices.ContainsFunc(m.rows, func(r Row) bool { return r.Differs }) {
 		return nil
 	}
-	return &Mismatch{p, m.rows}
+	return &Mismatch{t, p, m.rows}
 }
 
 // A Mismatch says how a packet differs from a template.
 type Mismatch struct {
-	Packet *Packet
+	Template Template
+	Packet   *Packet
 	// Rows are the fields that the template names, outermost first. Where the
-	// packet has another layer than the template, a row says so and is the last.
+	// packet has another layer than the template, a row "layer 3" says so, and the
+	// fields from there on have a Got of nil.
 	Rows []Row
 }
 
@@ -45,35 +47,27 @@ type Row struct {
 // matching walks through a template and a packet side by side.
 type matching struct {
 	packet *Packet
-	at     int // the section that the next header is compared with
+	at     int  // the section that the next header is compared with
+	lost   bool // there is no such section, or it is another layer
 	rows   []Row
 }
 
-// header compares one header of the template, and reports whether it makes sense
-// to go on with the next.
-func (m *matching) header(want *header) bool {
-	if raw, ok := want.layer.(Raw); ok {
-		m.raw(raw)
-		return false
-	}
+// header compares one header of the template.
+func (m *matching) header(want *header) {
 	if !isExtension(want.layer) {
 		m.passExtensions()
 	}
-	if m.at == len(m.packet.sections) {
-		return m.wrongLayer(want, "nothing")
-	}
-	got := m.packet.sections[m.at].layer
-	layer := echoAs(want, got)
-	switch {
-	case isIP(got) && nameOf(want.layer) == "IP":
-		// Either family will do.
-	case reflect.TypeOf(layer) != reflect.TypeOf(got):
-		return m.wrongLayer(want, nameOf(got))
+	switch raw, ok := want.layer.(Raw); {
+	case m.lost:
+		m.missing(want)
+	case ok:
+		m.raw(raw)
+	case m.at == len(m.packet.sections):
+		m.wrongLayer(want, "nothing")
 	default:
-		m.fields(want, layer, got)
+		m.section(want, m.packet.sections[m.at].layer)
+		m.at++
 	}
-	m.at++
-	return true
 }
 
 func (m *matching) passExtensions() {
@@ -82,9 +76,37 @@ func (m *matching) passExtensions() {
 	}
 }
 
-func (m *matching) wrongLayer(want *header, got string) bool {
-	m.rows = append(m.rows, Row{fmt.Sprintf("layer %d", m.at+1), nameOf(want.layer), got, true})
-	return false
+// section compares a header with the layer of a section.
+func (m *matching) section(want *header, got Template) {
+	if echo, ok := want.layer.(Echo); ok {
+		_, v6 := got.(ICMPv6)
+		want.settleEcho(echo, v6)
+	}
+	_, eitherFamily := want.layer.(anyIP)
+	switch {
+	case eitherFamily && isIP(got):
+	case reflect.TypeOf(want.layer) != reflect.TypeOf(got):
+		m.wrongLayer(want, nameOf(got))
+	default:
+		m.fields(want, got)
+	}
+}
+
+func (m *matching) wrongLayer(want *header, got string) {
+	m.row(fmt.Sprintf("layer %d", m.at+1), nameOf(want.layer), got)
+	m.lost = true
+	m.missing(want)
+}
+
+// missing compares a header with nothing.
+func (m *matching) missing(want *header) {
+	if raw, ok := want.layer.(Raw); ok {
+		m.row("Raw", raw, nil)
+		return
+	}
+	for i, name := range want.namedFields() {
+		m.row(nameOf(want.layer)+"."+name, reflect.ValueOf(want.layer).Field(i).Interface(), nil)
+	}
 }
 
 // raw compares the rest of the packet.
@@ -93,32 +115,36 @@ func (m *matching) raw(want Raw) {
 	if m.at > 0 {
 		got = m.packet.sections[m.at-1].payload()
 	}
-	m.rows = append(m.rows, Row{"Raw", want, got, !bytes.Equal(want, got)})
+	m.row("Raw", want, got)
 }
 
 // fields compares the fields that the template names.
-func (m *matching) fields(h *header, want, got Template) {
+func (m *matching) fields(want *header, got Template) {
 	label := m.packet.label(m.at)
-	w, g := reflect.ValueOf(want), reflect.ValueOf(got)
-	for i := range w.NumField() {
-		name := w.Type().Field(i).Name
-		if name == "Embedded" || w.Field(i).IsZero() && !h.zeroed(name) {
-			continue // what is embedded comes as headers of its own
-		}
-		row := Row{Field: label + "." + name, Want: w.Field(i).Interface(), Got: g.Field(i).Interface()}
-		row.Differs = !matches(row.Want, row.Got)
-		m.rows = append(m.rows, row)
+	w, g := reflect.ValueOf(want.layer), reflect.ValueOf(got)
+	for i, name := range want.namedFields() {
+		m.row(label+"."+name, w.Field(i).Interface(), g.Field(i).Interface())
 	}
 }
 
-// echoAs returns the layer of h; if it is an Echo, as a message of the family of got.
-func echoAs(h *header, got Template) Template {
-	if _, ok := h.layer.(Echo); !ok {
-		return h.layer
+func (m *matching) row(field string, want, got any) {
+	m.rows = append(m.rows, Row{field, want, got, got == nil || !matches(want, got)})
+}
+
+// namedFields returns index and name of the fields of h that say something.
+func (h *header) namedFields() iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		layer := reflect.ValueOf(h.layer)
+		for i := range layer.NumField() {
+			name := layer.Type().Field(i).Name
+			if name == "Embedded" || layer.Field(i).IsZero() && !h.zeroed(name) {
+				continue // what is embedded comes as headers of its own
+			}
+			if !yield(i, name) {
+				return
+			}
+		}
 	}
-	_, v6 := got.(ICMPv6)
-	h.settleEcho(v6)
-	return h.layer
 }
 
 // matches compares values of one field.
@@ -134,6 +160,8 @@ func matches(want, got any) bool {
 		return bytes.Equal(want, got.(net.HardwareAddr))
 	case []byte:
 		return bytes.Equal(want, got.([]byte))
+	case Raw:
+		return bytes.Equal(want, got.(Raw))
 	case []Option:
 		return containsOptions(got.([]Option), want)
 	}

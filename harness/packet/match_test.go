@@ -2,6 +2,7 @@ package packet_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -128,6 +129,17 @@ func TestPayloadWithoutCookieIsMatchedWhole(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, packet.Match(packet.UDP{Payload: []byte("query")}, p))
 	require.NotNil(t, packet.Match(packet.UDP{Payload: []byte("y")}, p))
+}
+
+func TestPrintOfTemplates(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	for _, c := range interesting {
+		fmt.Fprintf(&out, "# %s\n%s\n", c.name, c.template)
+	}
+	golden(t, "templates.golden", out.String())
+	require.Equal(t, "TCP{Src *:80, Flags SYN}", fmt.Sprint(packet.TCP{Src: netip.AddrPortFrom(netip.Addr{}, 80), Flags: packet.SYN}))
+	require.Equal(t, "TCP{}", fmt.Sprint(packet.TCP{}))
 }
 
 func TestPrintOfMismatch(t *testing.T) {

@@ -68,7 +68,7 @@ const (
 
 func (l ICMPv6) prependNeighbour(b gopacket.SerializeBuffer) error {
 	if !l.Target.Is6() {
-		return errors.New("Target has to be an IPv6 address")
+		return errors.New("its Target has to be an IPv6 address")
 	}
 	if len(l.LinkAddr) != 6 {
 		return fmt.Errorf("LinkAddr has %d bytes, not 6", len(l.LinkAddr))

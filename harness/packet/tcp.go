@@ -30,6 +30,8 @@ type TCP struct {
 
 func (TCP) template() {}
 
+func (l TCP) String() string { return say(l) }
+
 // Flags are the flags of a TCP header.
 type Flags uint16
 
@@ -82,7 +84,7 @@ func (l TCP) fill(f *filling) layer {
 
 func (l TCP) prepend(b gopacket.SerializeBuffer, h *header) error {
 	if size := optionsSize(l.Options); size > 40 {
-		return fmt.Errorf("Options are %d bytes long, at most 40 fit", size)
+		return fmt.Errorf("the options are %d bytes long, at most 40 fit", size)
 	}
 	if err := prependPayload(b, h, l.Payload); err != nil {
 		return err

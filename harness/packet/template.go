@@ -1,8 +1,10 @@
 package packet
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 )
 
 // A Template says what a packet looks like. The same value sends and matches:
@@ -13,8 +15,11 @@ import (
 // of the address's family and an Ethernet header in front of it. Layers says
 // more than one layer, Zero asks for a zero that means zero.
 //
-// The templates are the layer types of this package, Layers, and Raw.
-type Template interface{ template() }
+// The templates are the layer types of this package, Layers, Zero and Raw.
+type Template interface {
+	template()
+	String() string // what the template names
+}
 
 // Layers says several layers of a packet, outermost first, as in
 //
@@ -31,6 +36,15 @@ type Layers []Template
 
 func (Layers) template() {}
 
+// String returns the layers in their order.
+func (l Layers) String() string {
+	var said []string
+	for _, t := range l {
+		said = append(said, fmt.Sprint(t))
+	}
+	return strings.Join(said, " ")
+}
+
 // Zero names fields of the layer before it, by their Go names, that are zero
 // and mean it: zero is sent in place of the default, and nothing but zero is
 // what matches.
@@ -41,12 +55,18 @@ type Zero []string
 
 func (Zero) template() {}
 
+// String returns the names.
+func (z Zero) String() string { return fmt.Sprintf("Zero%q", []string(z)) }
+
 // Raw is bytes that no other layer says. As the only layer it is the whole
 // frame; after a header it is what that header carries. Raw carries no cookie
 // but one that is already in it.
 type Raw []byte
 
 func (Raw) template() {}
+
+// String returns text quoted, other bytes in hex.
+func (r Raw) String() string { return fmt.Sprintf("Raw{%s}", showBytes(r)) }
 
 // Defaults are the values that Build uses where a template leaves them open.
 type Defaults struct {

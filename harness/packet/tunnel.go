@@ -16,6 +16,8 @@ type VXLAN struct {
 
 func (VXLAN) template() {}
 
+func (l VXLAN) String() string { return say(l) }
+
 // VXLANPort is the UDP port of VXLAN, the one of Linux. Packets to the port that
 // IANA gave it, 4789, are read as VXLAN too.
 const VXLANPort = 8472

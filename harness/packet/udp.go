@@ -2,6 +2,7 @@ package packet
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -22,6 +23,8 @@ type UDP struct {
 }
 
 func (UDP) template() {}
+
+func (l UDP) String() string { return say(l) }
 
 // SourcePort returns the source port (for an echo, the ID) of a packet that
 // names none. It depends on nothing but the cookie, and stays clear of
@@ -48,7 +51,7 @@ func (l UDP) fill(f *filling) layer {
 
 func (l UDP) prepend(b gopacket.SerializeBuffer, h *header) error {
 	if len(l.Payload) > 0 && len(b.Bytes()) > 0 {
-		return fmt.Errorf("Payload is set, and a layer follows")
+		return errors.New("it carries a Payload or the layer that follows, not both")
 	}
 	if err := prependPayload(b, h, l.Payload); err != nil {
 		return err

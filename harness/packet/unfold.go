@@ -25,10 +25,14 @@ type anyIP struct{}
 
 func (anyIP) template() {}
 
+func (anyIP) String() string { return "IP" }
+
 // invalid is a template that cannot be, kept until someone uses it.
 type invalid struct{ err error }
 
 func (invalid) template() {}
+
+func (i invalid) String() string { return i.err.Error() }
 
 // unfold lists the layers of t, outermost first, those that are implied included.
 func unfold(t Template) ([]header, error) {
@@ -89,21 +93,23 @@ func (u *unfolding) push(t Template) error {
 // imply appends what has to stand between the last layer and t.
 func (u *unfolding) imply(t Template) error {
 	last := u.last()
-	if last != nil && carries(last, t) {
+	if last == nil && u.startsWith(t) || last != nil && carries(last, t) {
 		return nil
 	}
 	implied := carrierOf(t)
-	if last == nil && (u.quotes > 0 && isIP(t) || implied == nil && (u.quotes == 0 || isRaw(t))) {
-		return nil
-	}
-	if implied == nil {
-		return u.misplaced(t)
-	}
-	if err := u.imply(implied); err != nil {
+	if implied == nil || u.imply(implied) != nil {
 		return u.misplaced(t)
 	}
 	u.headers = append(u.headers, header{layer: implied, quotes: u.quotes})
 	return nil
+}
+
+// startsWith reports whether a frame or, within a quote, a quote may start with t.
+func (u *unfolding) startsWith(t Template) bool {
+	if u.quotes > 0 {
+		return isIP(t) || isRaw(t)
+	}
+	return isEthernet(t) || isRaw(t)
 }
 
 // last returns the last layer of the frame or, within a quote, of the quote.
@@ -124,12 +130,12 @@ func (u *unfolding) misplaced(t Template) error {
 
 func (u *unfolding) markZero(fields Zero) error {
 	if len(u.headers) == 0 {
-		return fmt.Errorf("Zero%q has no layer before it", []string(fields))
+		return fmt.Errorf("there is no layer before %s", fields)
 	}
 	h := &u.headers[u.named]
 	for _, field := range fields {
 		if err := canBeZero(h.layer, field); err != nil {
-			return fmt.Errorf("Zero names %s.%s, %w", nameOf(h.layer), field, err)
+			return fmt.Errorf("a Zero names %s.%s, %w", nameOf(h.layer), field, err)
 		}
 	}
 	h.zero = append(h.zero, fields...)
@@ -150,91 +156,4 @@ func canBeZero(t Template, field string) error {
 		return fmt.Errorf("which is %v", value)
 	}
 	return nil
-}
-
-// carrierOf returns the layer that t implies in front of it.
-func carrierOf(t Template) Template {
-	switch t.(type) {
-	case TCP, UDP, ICMP, ICMPv6, Echo:
-		return anyIP{}
-	case IPv6Extension, IPv6Fragment:
-		return IPv6{}
-	case IPv4, IPv6, anyIP, ARP:
-		return Ethernet{}
-	case VXLAN:
-		return UDP{}
-	}
-	return nil
-}
-
-// carries reports whether inner may follow outer at once.
-func carries(outer, inner Template) bool {
-	switch outer.(type) {
-	case Ethernet:
-		_, arp := inner.(ARP)
-		return isIP(inner) || arp || isRaw(inner)
-	case IPv4, anyIP:
-		return isIP(inner) || isTransport(inner) || isRaw(inner)
-	case IPv6, IPv6Extension, IPv6Fragment:
-		return isIP(inner) || isTransport(inner) || isExtension(inner) || isRaw(inner)
-	case UDP:
-		_, vxlan := inner.(VXLAN)
-		return vxlan
-	case VXLAN:
-		return isEthernet(inner) || isRaw(inner)
-	}
-	return false
-}
-
-func isRaw(t Template) bool {
-	_, ok := t.(Raw)
-	return ok
-}
-
-func isEthernet(t Template) bool {
-	_, ok := t.(Ethernet)
-	return ok
-}
-
-func isIP(t Template) bool {
-	switch t.(type) {
-	case IPv4, IPv6, anyIP:
-		return true
-	}
-	return false
-}
-
-func isTransport(t Template) bool {
-	switch t.(type) {
-	case TCP, UDP, ICMP, ICMPv6, Echo:
-		return true
-	}
-	return false
-}
-
-func isExtension(t Template) bool {
-	switch t.(type) {
-	case IPv6Extension, IPv6Fragment:
-		return true
-	}
-	return false
-}
-
-// embedded returns the template of the packet that an ICMP error quotes.
-func embedded(t Template) Template {
-	switch t := t.(type) {
-	case ICMP:
-		return t.Embedded
-	case ICMPv6:
-		return t.Embedded
-	}
-	return nil
-}
-
-// nameOf returns the name of a layer, as its type is called.
-func nameOf(t Template) string {
-	if _, ok := t.(anyIP); ok {
-		return "IP"
-	}
-	return reflect.TypeOf(t).Name()
 }
