@@ -76,14 +76,14 @@ func (m *Machine) attach(d Device, hook string, ways ...way) (*Attachment, error
 
 // AttachXDP attaches an XDP program to a device of the machine. Attachment.Mode tells where it runs.
 func (m *Machine) AttachXDP(prog *ebpf.Program, dev string, mode XDPMode) (*Attachment, error) {
-	d, err := m.Device(dev)
+	e, err := m.end(dev)
 	if err != nil {
 		return nil, err
 	}
 	in := func(flags link.XDPAttachFlags) func() (func() error, error) {
-		return m.link(func() (link.Link, error) {
-			return link.AttachXDP(link.XDPOptions{Program: prog, Interface: d.Index, Flags: flags})
-		})
+		return e.insteadOfPass(m.link(func() (link.Link, error) {
+			return link.AttachXDP(link.XDPOptions{Program: prog, Interface: e.Index, Flags: flags})
+		}))
 	}
 	ways := []way{{"driver", in(link.XDPDriverMode)}, {"generic", in(link.XDPGenericMode)}}
 	switch mode {
@@ -92,7 +92,21 @@ func (m *Machine) AttachXDP(prog *ebpf.Program, dev string, mode XDPMode) (*Atta
 	case XDPGeneric:
 		ways = ways[1:]
 	}
-	return m.attach(d, "xdp", ways...)
+	return m.attach(e.Device, "xdp", ways...)
+}
+
+// insteadOfPass attaches in place of the program that the end receives by, which comes back after.
+func (e *end) insteadOfPass(attach func() (func() error, error)) func() (func() error, error) {
+	return func() (func() error, error) {
+		if err := e.unpass(); err != nil {
+			return nil, err
+		}
+		detach, err := attach()
+		if err != nil {
+			return nil, errors.Join(err, e.pass())
+		}
+		return func() error { return errors.Join(detach(), e.pass()) }, nil
+	}
 }
 
 // AttachTC attaches a TC program to a device of the machine, for what it receives (In) or sends (Out), behind programs

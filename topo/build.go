@@ -86,9 +86,13 @@ func (n *Network) connectUnderlay() {
 		nics[m.name] = nic
 	}
 	for _, c := range n.topology.Cables {
-		a, b := nics[c.A], nics[c.B]
-		a.gro, b.gro = true, true
-		n.pair(a, b)
+		for _, nic := range []*end{nics[c.A], nics[c.B]} {
+			nic.reception = receiveByGRO
+			if nic.machine.kind == KindHost {
+				nic.reception = receiveByPass
+			}
+		}
+		n.pair(nics[c.A], nics[c.B])
 	}
 
 	for _, m := range n.machines {
@@ -106,7 +110,7 @@ func (n *Network) addPort(m *Machine) *end {
 	}
 	number := len(n.fabric.ends)
 	port := n.addEnd(n.fabric, portName(m.name, number), mac(macPort, 0, number))
-	port.master, port.gro = n.fabric.ends[0].Index, true
+	port.master, port.reception = n.fabric.ends[0].Index, receiveByPass
 	return port
 }
 

@@ -40,6 +40,7 @@ func (n *Network) Close() error {
 		packets = append(packets, m.close())
 	}
 	closePacketSockets(packets)
+	errs = append(errs, n.passing.Close())
 	return errors.Join(errs...)
 }
 

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Inject sends a frame, beginning with its Ethernet header, out of a device. It takes the way of any packet: past TC, then
-// onto the wire.
+// Inject sends a frame, beginning with its Ethernet header, out of a device. It takes the way of any packet: past TC, where
+// a program may drop it, then onto the wire.
 func (m *Machine) Inject(dev string, frame []byte) error {
 	d, err := m.Device(dev)
 	if err != nil {
@@ -26,14 +26,14 @@ func (m *Machine) Inject(dev string, frame []byte) error {
 		Ifindex:  d.Index,
 		Protocol: binary.NativeEndian.Uint16(frame[12:]), // as it stands in the frame: in network byte order
 	}
-	err = unix.Sendto(fd, frame, 0, &to)
-	if errors.Is(err, unix.EMSGSIZE) {
+	switch err = unix.Sendto(fd, frame, 0, &to); {
+	case err == nil, errors.Is(err, unix.ENOBUFS): // the latter: dropped on its way out
+		return nil
+	case errors.Is(err, unix.EMSGSIZE):
 		return fmt.Errorf("topo: a frame of %d bytes cannot leave %s: the MTU is %d", len(frame), d, m.network.topology.mtu())
-	}
-	if err != nil {
+	default:
 		return fmt.Errorf("topo: sending a frame out of %s: %w", d, err)
 	}
-	return nil
 }
 
 const ethernetHeader = 14

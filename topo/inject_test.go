@@ -29,11 +29,12 @@ func inject(t testing.TB, m *topo.Machine, dst netip.Addr, template packet.Templ
 	require.NoError(t, m.Inject(d.Name, p.Data))
 }
 
-// send injects a frame with a text that no kernel answers: its EtherType is one for experiments (IEEE 802).
-func send(t testing.TB, m *topo.Machine, dst netip.Addr, text string) {
+// send injects a frame with a text, which it returns, that no kernel answers: its EtherType is one for experiments (IEEE 802).
+func send(t testing.TB, m *topo.Machine, dst netip.Addr, text string) string {
 	t.Helper()
 	d, mac, err := m.NextHop(dst)
 	require.NoError(t, err)
 	frame := slices.Concat(mac, d.MAC, []byte{0x88, 0xb5}, []byte(text))
 	require.NoError(t, m.Inject(d.Name, frame))
+	return text
 }

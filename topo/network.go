@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/cilium/ebpf"
 )
 
 // NIC is the name of a machine's way out: a node's or host's to the underlay, a pod's to its node.
@@ -24,6 +26,7 @@ type Network struct {
 	devices  []Device                        // by index, from firstIndex on
 	pairs    []*end                          // one end of each veth pair; it is up from the start
 	macs     map[netip.Addr]net.HardwareAddr // of nodes and hosts
+	passing  *ebpf.Program                   // see reception
 	phases   []Phase
 
 	mu    sync.Mutex

@@ -43,7 +43,8 @@ type Topology struct {
 	MTU int
 
 	// Offloads leaves transmit checksums, segmentation (TSO, GSO) and GRO as the kernel has them on a veth pair. By
-	// default they are off, so that the checksums on the wire are real and a frame is never longer than the MTU.
+	// default they are off, so that the checksums on the wire are real and a frame is never longer than the MTU. (Nodes and
+	// hosts have no TSO towards the switch either way: its ports run an XDP program, to receive what XDP sends.)
 	Offloads bool
 }
 

@@ -107,10 +107,13 @@ func (m *Machine) forwarding() (requests []request) {
 }
 
 // configure takes every device up and gives it what it has.
-func (n *Network) configure(ctx context.Context) error {
+func (n *Network) configure(ctx context.Context) (err error) {
+	if n.passing, err = loadPass(n.topology.mtu()); err != nil {
+		return err
+	}
 	return each(ctx, n.all(), func(m *Machine) error {
 		for _, e := range m.ends {
-			if err := e.offloads(m.rtnl.fd, n.topology.Offloads); err != nil {
+			if err := errors.Join(e.offloads(n.topology.Offloads), e.pass()); err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -13,11 +14,11 @@ import (
 // An end is one end of a veth pair, or the bridge of the switch, which has no peer.
 type end struct {
 	Device
-	machine *Machine
-	peer    *end
-	master  int         // interface index of the bridge it is a port of; 0 is none
-	gro     bool        // see offloads
-	down    atomic.Bool // taken down by SetLink or SetPort
+	machine   *Machine
+	peer      *end
+	master    int // interface index of the bridge it is a port of; 0 is none
+	reception reception
+	down      atomic.Bool // taken down by SetLink or SetPort
 }
 
 // newPair makes a veth pair. Both ends are made in their namespaces, under their names and indexes, by this one request:
@@ -68,20 +69,20 @@ const (
 	setGRO           = 0x2c
 )
 
-// offloads turns the transmit offloads of an end off, unless they are wanted.
-//
-// An end that frames are XDP-sent to has GRO on: veth takes such frames only where it has NAPI, which an XDP program or GRO
-// gives it (drivers/net/veth.c, veth_xdp_xmit), GRO since 5.13. These are the ports of the switch, and both ends of a cable.
-func (e *end) offloads(fd int, wanted bool) error {
-	if !wanted {
-		for _, command := range []uint32{setTxChecksum, setTSO, setGSO, setScatterGather} {
-			if err := ethtool(fd, e.Name, command, 0); err != nil {
-				return fmt.Errorf("turning the transmit offloads of %s off: %w", e, err)
-			}
+// offloads turns the transmit offloads of an end off, unless they are wanted, and GRO on where it is needed to receive.
+func (e *end) offloads(wanted bool) error {
+	off := []uint32{setTxChecksum, setTSO, setGSO, setScatterGather}
+	if wanted {
+		off = nil
+	}
+	for _, command := range off {
+		// What the device has not got is off: it has no TSO when its peer receives by XDP.
+		if err := ethtool(e.machine.rtnl.fd, e.Name, command, 0); err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
+			return fmt.Errorf("turning the offloads of %s off: %w", e, err)
 		}
 	}
-	if e.gro {
-		if err := ethtool(fd, e.Name, setGRO, 1); err != nil {
+	if e.reception == receiveByGRO {
+		if err := ethtool(e.machine.rtnl.fd, e.Name, setGRO, 1); err != nil {
 			return fmt.Errorf("turning GRO of %s on: %w", e, err)
 		}
 	}
