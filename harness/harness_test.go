@@ -1,0 +1,164 @@
+package harness_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/harness/packet"
+	"github.com/skbench/skbench/topo"
+)
+
+// kernel is the datapath that is there anyway: the nodes' kernels route.
+type kernel struct{}
+
+func (kernel) Name() string { return "kernel" }
+func (kernel) Up(context.Context, *topo.Network, func(harness.Hop)) (harness.Forwarder, error) {
+	return kernel{}, nil
+}
+func (kernel) Serve(context.Context, []harness.Service) error { return nil }
+func (kernel) Drops() (map[string]map[string]uint64, error)   { return nil, nil }
+func (kernel) Sync(context.Context) error                     { return nil }
+func (kernel) Close() error                                   { return nil }
+
+// failing stands in for the test that a helper fails: it keeps what was said, and
+// ends the helper's goroutine as FailNow does.
+type failing struct {
+	testing.TB
+	said []string
+}
+
+func (f *failing) Helper() {}
+func (f *failing) Fatal(args ...any) {
+	f.said = append(f.said, fmt.Sprint(args...))
+	panic(f)
+}
+func (f *failing) Fatalf(format string, args ...any) { f.Fatal(fmt.Sprintf(format, args...)) }
+
+// failure returns what a call says when it fails the test, and fails t if it does not.
+func failure(t *testing.T, call func(testing.TB)) (said string) {
+	t.Helper()
+	f := &failing{TB: t}
+	func() {
+		defer func() {
+			if r := recover(); r != nil && r != any(f) {
+				panic(r)
+			}
+		}()
+		call(f)
+	}()
+	require.NotEmpty(t, f.said, "the call must fail")
+	return strings.Join(f.said, "\n")
+}
+
+func TestPacketsArriveAndAreTraced(t *testing.T) {
+	t.Parallel()
+	harness.Datapaths{kernel{}}.Run(t, topo.Cluster(2), func(t *testing.T, lab *harness.Lab) {
+		client, web := lab.Pod("client-on-node1"), lab.Pod("web-on-node2")
+		client.Send(t, packet.UDP{Dst: web.AddrPort(53), Payload: []byte("question")})
+		question := web.Expect(t, packet.UDP{Dst: web.AddrPort(53), Payload: []byte("question")})
+		lab.Trace(t, question).
+			Passed(t, "client-on-node1/eth0 out", "node1/lxc-client in", "node1/eth0 out", "node2/eth0 in", "node2/lxc-web out", "web-on-node2/eth0 in").
+			Never(t, "node2/lxc-web in", "web-on-node1/eth0")
+		web.Send(t, question.ReplyWith([]byte("answer")))
+		client.Expect(t, packet.UDP{Src: web.AddrPort(53), Payload: []byte("answer")})
+		client.ExpectNone(t, packet.UDP{Src: web.AddrPort(53)})
+	})
+}
+
+// A crafted packet is for the test to answer: the kernel of the machine that
+// receives it says nothing.
+func TestKernelsLeaveCraftedPacketsAlone(t *testing.T) {
+	t.Parallel()
+	harness.Datapaths{kernel{}}.Run(t, topo.Cluster(1), func(t *testing.T, lab *harness.Lab) {
+		client, web := lab.Pod("client-on-node1"), lab.Pod("web-on-node1")
+		for _, request := range []packet.Template{
+			packet.TCP{Dst: web.AddrPort(80), Flags: packet.SYN},
+			packet.UDP{Dst: web.AddrPort(80)},
+			packet.Echo{Dst: web.Addr()},
+		} {
+			client.Send(t, request)
+			web.Expect(t, request)
+		}
+		client.ExpectNone(t, packet.Layers{})
+	})
+}
+
+func TestSocketsOpenInsideMachines(t *testing.T) {
+	t.Parallel()
+	harness.Datapaths{kernel{}}.Run(t, topo.Cluster(2), func(t *testing.T, lab *harness.Lab) {
+		client, web := lab.Pod("client-on-node1"), lab.Pod("web-on-node2")
+		web.ServeHTTP(t, 80, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RemoteAddr) }))
+		require.Contains(t, client.Get(t, web.AddrPort(80)), client.Addr().String(), "the server sees the pod's own address")
+		require.Positive(t, client.Ping(t, web.Addr()))
+
+		datagrams := web.ListenPacket(t, 53)
+		io.WriteString(client.Dial(t, "udp", web.AddrPort(53)), "over there")
+		buf := make([]byte, 100)
+		require.NoError(t, datagrams.SetDeadline(time.Now().Add(5*time.Second)))
+		n, _, err := datagrams.ReadFrom(buf)
+		require.NoError(t, err)
+		require.Equal(t, "over there", string(buf[:n]))
+	})
+}
+
+// What a failed expectation prints: got beside want, the way of the packet, and
+// where the capture lies.
+func TestFailuresTellWhatHappened(t *testing.T) {
+	t.Parallel()
+	lab := harness.Start(t, topo.Cluster(1), kernel{}, harness.Timeout(100*time.Millisecond))
+	client, web := lab.Pod("client-on-node1"), lab.Pod("web-on-node1")
+	sent := client.Send(t, packet.TCP{Dst: web.AddrPort(80), Flags: packet.SYN})
+	lab.Trace(t, sent).Passed(t, "web-on-node1/eth0 in")
+
+	said := failure(t, func(t testing.TB) { web.Expect(t, packet.TCP{Dst: web.AddrPort(8080), Flags: packet.SYN}) })
+	for _, part := range []string{"TCP.Dst", "8080", "node1/lxc-client in", "web-on-node1/eth0 in", ".pcapng"} {
+		require.Contains(t, said, part)
+	}
+	_, path, _ := strings.Cut(said, "capture: ")
+	capture, err := os.Stat(strings.TrimSpace(path))
+	require.NoError(t, err)
+	require.NotZero(t, capture.Size())
+	t.Cleanup(func() { os.Remove(strings.TrimSpace(path)) })
+
+	said = failure(t, func(t testing.TB) { lab.Trace(t, sent).Passed(t, "node1/eth0 out") })
+	require.Contains(t, said, `did not pass "node1/eth0 out"`)
+	said = failure(t, func(t testing.TB) { lab.Trace(t, sent).Never(t, "node1/lxc-web") })
+	require.Contains(t, said, `passed "node1/lxc-web"`)
+	said = failure(t, func(t testing.TB) { web.ExpectNone(t, packet.TCP{Dst: web.AddrPort(80)}) })
+	require.Contains(t, said, "must not")
+}
+
+// Slips of the pen are errors, and name the thing.
+func TestMistakesAreNamed(t *testing.T) {
+	t.Parallel()
+	lab := harness.Start(t, topo.Cluster(1), kernel{})
+	web := lab.Pod("web-on-node1")
+	sent := web.Send(t, packet.UDP{Dst: lab.Node("node1").AddrPort(9)})
+	service := harness.NodePort(30080, packet.TCPPort(80), web)
+	lab.AddService(t, service)
+	for name, c := range map[string]struct {
+		call func(testing.TB)
+		says string
+	}{
+		"no such pod":       {func(t testing.TB) { lab.Pod("web-on-node9").Expect(t, packet.TCP{}) }, `no pod "web-on-node9"`},
+		"not a pod":         {func(t testing.TB) { lab.Pod("node1").Expect(t, packet.TCP{}) }, `"node1" is a node`},
+		"no such device":    {func(t testing.TB) { lab.Trace(t, sent).Never(t, "node1/eht0 in") }, "eht0"},
+		"no such machine":   {func(t testing.TB) { lab.Trace(t, sent).Never(t, "nod1 netfilter") }, "nod1"},
+		"overlapping ports": {func(t testing.TB) { lab.AddService(t, service) }, "30080"},
+		"no port":           {func(t testing.TB) { lab.AddService(t, harness.NodePort(1, packet.TCPPort(0), web)) }, "no port"},
+		"no address": {func(t testing.TB) {
+			lab.AddService(t, harness.ClusterIP(packet.TCPPort(1), 1, lab.Pod("gone")))
+		}, "gone"},
+	} {
+		t.Run(name, func(t *testing.T) { require.Contains(t, failure(t, c.call), c.says) })
+	}
+}
