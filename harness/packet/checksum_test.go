@@ -141,6 +141,17 @@ func TestChecksumOfWhatWasNotCaptured(t *testing.T) {
 	}
 }
 
+// A fragment has the checksum of a datagram that is not all there.
+func TestChecksumOfAFragment(t *testing.T) {
+	t.Parallel()
+	for _, first := range []packet.Layers{
+		{packet.IPv4{MF: true}, packet.UDP{Dst: web4, Checksum: 0xdead}},
+		{packet.IPv6Fragment{More: true}, packet.UDP{Dst: web6, Checksum: 0xdead}},
+	} {
+		require.NoError(t, packet.VerifyChecksums(build(t, first)))
+	}
+}
+
 // The sum of a UDP checksum can be 0, which has to be sent as 0xffff (RFC 768).
 func TestUDPChecksumIsNeverZero(t *testing.T) {
 	t.Parallel()

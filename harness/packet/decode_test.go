@@ -2,6 +2,7 @@ package packet_test
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -54,8 +55,8 @@ func TestBadFrames(t *testing.T) {
 		{"solicitation with an empty option", frame(packet.WhoHas(node6), func(b []byte) { b[79] = 0 }), "ICMPv6 neighbour solicitation: ", 2},
 		{"extension beyond the frame", frame(packet.Layers{packet.IPv6Extension{}, packet.TCP{Dst: web6}}, func(b []byte) { b[55] = 255 }), "IPv6 extension header: packet is cut short", 2},
 		{"quote that is none", frame(packet.ICMP{Dst: node4, Type: packet.ICMPTimeExceeded, Embedded: packet.Raw("xyz")}, none), "", 3},
+		{"quote of half a header", frame(packet.ICMP{Dst: node4, Type: packet.ICMPTimeExceeded, Embedded: packet.Raw("E is 4 and 5")}, none), "", 3},
 		{"vxlan without a frame", frame(packet.Layers{packet.UDP{Dst: addrPort("10.0.3.1:0")}, packet.VXLAN{}, packet.Raw("frame")}, none), "Ethernet header: packet is cut short", 4},
-		{"padding", append(frame(tcp, none), make([]byte, 20)...), "", 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -81,6 +82,34 @@ func TestBadFrames(t *testing.T) {
 			require.Len(t, understood, c.layers)
 		})
 	}
+}
+
+func TestPaddingIsNotPayload(t *testing.T) {
+	t.Parallel()
+	for _, template := range []packet.Template{packet.TCP{Dst: web4}, packet.UDP{Dst: web6}, packet.WhoHas(node4)} {
+		whole := build(t, template)
+		p, err := packet.Decode(append(whole.Data, "padding"...))
+		require.NoError(t, err)
+		require.Equal(t, whole.Layers, p.Layers)
+		require.NoError(t, packet.VerifyChecksums(p))
+	}
+}
+
+func TestOnlyVXLANIsReadAsVXLAN(t *testing.T) {
+	t.Parallel()
+	to := netip.AddrPortFrom(node4, packet.VXLANPort)
+	_, ok := build(t, packet.UDP{Dst: to, Payload: []byte("something else")}).VXLAN()
+	require.False(t, ok)
+	_, ok = build(t, packet.Layers{packet.UDP{Dst: to}, packet.VXLAN{}, packet.WhoHas(node4)}).VXLAN()
+	require.True(t, ok)
+}
+
+func TestLengthOfZeroIsZero(t *testing.T) {
+	t.Parallel()
+	p := build(t, packet.Layers{packet.IPv4{}, packet.Zero{"Length"}, packet.TCP{Dst: web4}})
+	ip, ok := p.IPv4()
+	require.True(t, ok)
+	require.Zero(t, ip.Length)
 }
 
 func TestHeadersWithinHeadersHaveAnEnd(t *testing.T) {

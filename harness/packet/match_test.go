@@ -74,6 +74,7 @@ func TestMatches(t *testing.T) {
 		{"quote", packet.ICMP{Embedded: packet.TCP{Dst: web4}}, quote, true},
 		{"quote of another", packet.ICMP{Embedded: packet.TCP{Dst: nodePort4}}, quote, false},
 		{"quote ignored", packet.ICMP{Type: packet.ICMPTimeExceeded}, quote, true},
+		{"zero of what quotes", packet.Layers{packet.ICMP{Embedded: packet.TCP{}}, packet.Zero{"Code"}}, quote, true},
 		{"quote missing", packet.ICMP{Embedded: packet.TCP{}}, packet.ICMP{Dst: node4, Type: packet.ICMPTimeExceeded}, false},
 		{"raw", packet.Layers{packet.IPv4{Protocol: 132}, packet.Raw("x")}, packet.Layers{packet.IPv4{Dst: node4, Protocol: 132}, packet.Raw("x")}, true},
 		{"raw is another", packet.Layers{packet.IPv4{Protocol: 132}, packet.Raw("x")}, packet.Layers{packet.IPv4{Dst: node4, Protocol: 132}, packet.Raw("xy")}, false},
@@ -111,16 +112,18 @@ func TestPacketsFromLinuxMatchTheirOwnLayers(t *testing.T) {
 	}
 }
 
-// A TCP header of which an error quotes the first 8 bytes tells ports and number.
+// Of a quoted TCP header that was cut, ports and number can be told.
 func TestShortQuote(t *testing.T) {
 	t.Parallel()
-	segment := build(t, packet.TCP{Src: web4, Dst: nodePort4, Seq: 99})
-	p := build(t, packet.ICMP{Type: packet.ICMPTimeExceeded, Dst: web4.Addr(), Embedded: packet.Raw(segment.Data[14 : 14+20+8])})
-	if m := packet.Match(packet.ICMP{Embedded: packet.TCP{Src: web4, Dst: nodePort4, Seq: 99}}, p); m != nil {
-		t.Error(m)
+	segment := build(t, packet.TCP{Src: web4, Dst: nodePort4, Seq: 99, Options: []packet.Option{packet.MSS(1460)}})
+	for _, size := range []int{8, 19, 20, 23} {
+		p := build(t, packet.ICMP{Type: packet.ICMPTimeExceeded, Dst: web4.Addr(), Embedded: packet.Raw(segment.Data[14 : 34+size])})
+		if m := packet.Match(packet.ICMP{Embedded: packet.TCP{Src: web4, Dst: nodePort4, Seq: 99}}, p); m != nil {
+			t.Errorf("%d bytes: %s", size, m)
+		}
+		require.NotNil(t, packet.Match(packet.ICMP{Embedded: packet.TCP{Seq: 98}}, p), size)
+		require.NoError(t, packet.VerifyChecksums(p), size)
 	}
-	require.NotNil(t, packet.Match(packet.ICMP{Embedded: packet.TCP{Seq: 98}}, p))
-	require.NoError(t, packet.VerifyChecksums(p))
 }
 
 func TestPayloadWithoutCookieIsMatchedWhole(t *testing.T) {
@@ -155,6 +158,7 @@ func TestPrintOfMismatch(t *testing.T) {
 		}}, segment},
 		{"another family", packet.TCP{Src: addrPort("0.0.0.0:80"), Dst: web6}, segment},
 		{"another layer", packet.Layers{packet.IPv4{TTL: 63}, packet.UDP{Dst: web4}}, segment},
+		{"another layer early", packet.Layers{packet.IPv6{HopLimit: 3}, packet.TCP{Dst: web4, Flags: packet.SYN}}, segment},
 		{"missing layer", packet.Layers{packet.IPv4{}, packet.TCP{}}, packet.IPv4{Dst: node4}},
 		{"zero", packet.Layers{packet.TCP{}, packet.Zero{"Seq", "Urgent"}}, segment},
 		{"inner header", packet.Layers{packet.IPv4{}, packet.IPv4{TTL: 1}, packet.TCP{}}, packet.Layers{packet.IPv4{Dst: node4}, packet.IPv4{TTL: 2}, packet.TCP{Dst: web4}}},

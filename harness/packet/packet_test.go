@@ -201,6 +201,8 @@ func TestAccessors(t *testing.T) {
 	require.Equal(t, netip.AddrPortFrom(node4, packet.VXLANPort), p.Dst())
 	_, ok = p.ARP()
 	require.False(t, ok)
+	require.Equal(t, "TCP 80", packet.TCPPort(80).String())
+	require.Equal(t, "UDP 53", packet.UDPPort(53).String())
 }
 
 func TestQuotedPacketIsNotThePacket(t *testing.T) {

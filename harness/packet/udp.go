@@ -81,7 +81,7 @@ func (d *decoder) udp() (step, error) {
 	if err := wire.DecodeFromBytes(d.rest.b, d); err != nil {
 		return nil, fmt.Errorf("UDP header: %w", err)
 	}
-	if wire.Length > 0 && !d.fragment { // a fragment's is the length of the whole datagram
+	if wire.Length > 0 {
 		d.rest = d.rest.limit(int(wire.Length))
 	}
 	l := UDP{
