@@ -4,23 +4,36 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // The BPF lists stand on one another: a link keeps its program alive, a program its maps, both their BTF. They are taken in that order, and
 // each passes its holders on, so that who holds a link is known to hold all that hangs on it.
 
 func (m *machine) listLinks() (map[string]Thing, error) {
+	const tries = 1000
+	for n := 1; ; n++ {
+		things, err := m.tryLinks()
+		if n == tries || !errors.Is(err, unix.EAGAIN) {
+			return things, err
+		}
+		time.Sleep(time.Millisecond) // Somebody is just making a link; the kernel says so by EAGAIN.
+	}
+}
+
+func (m *machine) tryLinks() (map[string]Thing, error) {
 	things := map[string]Thing{}
 	it := new(link.Iterator)
 	defer it.Close()
 	for it.Next() {
 		info, err := it.Link.Info()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("link %d: %w", it.ID, err)
 		}
 		key := fmt.Sprintf("link %d", it.ID)
 		m.share(key, fmt.Sprintf("prog %d", info.Program))
