@@ -56,6 +56,15 @@ func (l ARP) fill(f *filling) layer {
 	return l
 }
 
+// receiver returns the link-layer address that the message goes to: all, for a
+// request or an announcement.
+func (l ARP) receiver() net.HardwareAddr {
+	if l.Op == ARPRequest || l.TargetIP == l.SenderIP {
+		return broadcast
+	}
+	return l.TargetMAC
+}
+
 func (l ARP) prepend(b gopacket.SerializeBuffer, _ *header) error {
 	if !plain(l.SenderIP).Is4() || !plain(l.TargetIP).Is4() {
 		return errors.New("SenderIP and TargetIP have to be IPv4 addresses")

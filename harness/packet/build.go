@@ -51,7 +51,8 @@ func build(t Template, d Defaults) (frame []byte, err error) {
 }
 
 // Destination returns the destination of the outermost IP header of t, for which
-// the sender has to know the next hop; ok is false if t names none.
+// the sender has to know the next hop; ok is false if t names none, or a group,
+// whose link-layer address Build knows.
 func Destination(t Template) (addr netip.Addr, ok bool) {
 	headers, err := unfold(t)
 	if err != nil {
@@ -62,7 +63,7 @@ func Destination(t Template) (addr netip.Addr, ok bool) {
 		return netip.Addr{}, false
 	}
 	addr = legs[0].destination()
-	return addr, addr.IsValid()
+	return addr, addr.IsValid() && groupMAC(addr) == nil
 }
 
 // layer is a template that is one header on the wire.
@@ -101,6 +102,14 @@ func (f *filling) port(addr netip.AddrPort) netip.AddrPort {
 func says[T comparable](h *header, field string, value T) bool {
 	var open T
 	return value != open || h.zeroed(field)
+}
+
+// fits returns an error if value has more bits than its field.
+func fits[T ~uint8 | ~uint16 | ~uint32](field string, value T, bits int) error {
+	if value>>bits == 0 {
+		return nil
+	}
+	return fmt.Errorf("its %s is %#x, and has %d bits", field, uint32(value), bits)
 }
 
 // computed lets gopacket fix the lengths. Checksums are ours: gopacket's know

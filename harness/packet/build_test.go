@@ -41,8 +41,31 @@ func TestDefaults(t *testing.T) {
 	ip6, _ := solicitation.IPv6()
 	require.Equal(t, addr("ff02::1:ff00:1"), ip6.Dst)
 	require.EqualValues(t, 255, ip6.HopLimit)
-	ethernet, _ = solicitation.Ethernet()
-	require.Equal(t, mac("33:33:ff:00:00:01"), ethernet.Dst)
+}
+
+func TestGroupsHaveTheirLinkLayerAddress(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		template packet.Template
+		want     string
+	}{
+		{"ipv6 group", packet.UDP{Dst: addrPort("[ff02::1:2]:547")}, "33:33:00:01:00:02"},
+		{"ipv4 group", packet.UDP{Dst: addrPort("239.129.2.3:53")}, "01:00:5e:01:02:03"},
+		{"ipv4 broadcast", packet.UDP{Dst: addrPort("255.255.255.255:67")}, "ff:ff:ff:ff:ff:ff"},
+		{"solicitation", packet.WhoHas(web6.Addr()), "33:33:ff:00:00:01"},
+		{"arp request", packet.WhoHas(node4), "ff:ff:ff:ff:ff:ff"},
+		{"arp announcement", packet.IsAt(node4, nil), "ff:ff:ff:ff:ff:ff"},
+		{"arp reply", packet.ARP{Op: packet.ARPReply, TargetIP: node4, TargetMAC: mac("02:01:00:00:00:02")}, "02:01:00:00:00:02"},
+		{"arp reply to the next hop", packet.ARP{Op: packet.ARPReply, TargetIP: node4}, "02:01:00:00:00:01"},
+		{"said otherwise", packet.Layers{packet.Ethernet{Dst: defaults.SrcMAC}, packet.WhoHas(node4)}, "02:02:00:00:00:01"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ethernet, _ := build(t, c.template).Ethernet()
+			require.Equal(t, mac(c.want), ethernet.Dst)
+		})
+	}
 }
 
 func TestMappedAddressIsIPv4(t *testing.T) {
@@ -125,16 +148,19 @@ func TestTemplatesThatCannotBe(t *testing.T) {
 		{"zero of no field", packet.Layers{packet.TCP{Dst: web4}, packet.Zero{"TTL"}}, "a Zero names TCP.TTL, and there is no such field"},
 		{"zero of an address", packet.Layers{packet.TCP{Dst: web4}, packet.Zero{"Src"}}, "a Zero names TCP.Src, and that field has no zero"},
 		{"zero that is not", packet.Layers{packet.TCP{Dst: web4, Seq: 5}, packet.Zero{"Seq"}}, "a Zero names TCP.Seq, which is 5"},
-		{"long options", packet.TCP{Dst: web4, Options: []packet.Option{{Kind: 9, Data: make([]byte, 40)}}}, "TCP: the options are 42 bytes long, at most 40 fit"},
-		{"long ip options", packet.Layers{packet.IPv4{Dst: node4, Options: []packet.Option{{Kind: 9, Data: make([]byte, 300)}}}}, "IPv4: the options are 302 bytes long, at most 40 fit"},
+		{"long options", packet.TCP{Dst: web4, Options: []packet.Option{{Kind: 9, Data: make([]byte, 40)}}}, "TCP: its options are 42 bytes long, at most 40 fit"},
+		{"long ip options", packet.Layers{packet.IPv4{Dst: node4, Options: []packet.Option{{Kind: 9, Data: make([]byte, 300)}}}}, "IPv4: its options are 302 bytes long, at most 40 fit"},
 		{"long packet", packet.UDP{Dst: web4, Payload: make([]byte, 65536)}, "UDP: the datagram is 65560 bytes long, at most 65535 fit"},
 		{"long segment", packet.TCP{Dst: web4, Payload: make([]byte, 65500)}, "IPv4: the packet is 65556 bytes long, at most 65535 fit"},
 		{"long segment over ipv6", packet.TCP{Dst: web6, Payload: make([]byte, 65500)}, "IPv6: the payload is 65536 bytes long, at most 65535 fit"},
 		{"odd fragment", packet.Layers{packet.IPv4{Dst: node4, FragOffset: 9}, packet.Raw("x")}, "IPv4: a fragment starts at a multiple of 8 bytes, not at 9"},
 		{"odd ipv6 fragment", packet.Layers{packet.IPv6{Dst: node6}, packet.IPv6Fragment{Offset: 9}}, "IPv6Fragment: a fragment starts at a multiple of 8 bytes, not at 9"},
 		{"odd extension", packet.Layers{packet.IPv6{Dst: node6}, packet.IPv6Extension{Data: []byte{1}}}, "IPv6Extension: its Data is 1 bytes long; 6, 14, 22, up to 2046 fit"},
-		{"flow label", packet.IPv6{Dst: node6, FlowLabel: 1 << 20}, "IPv6: FlowLabel is 0x100000, and has 20 bits"},
-		{"vni", packet.Layers{packet.IPv4{Dst: node4}, packet.VXLAN{VNI: 1 << 24}, packet.WhoHas(node4)}, "VXLAN: VNI is 0x1000000, and has 24 bits"},
+		{"flow label", packet.IPv6{Dst: node6, FlowLabel: 1 << 20}, "IPv6: its FlowLabel is 0x100000, and has 20 bits"},
+		{"vni", packet.Layers{packet.IPv4{Dst: node4}, packet.VXLAN{VNI: 1 << 24}, packet.WhoHas(node4)}, "VXLAN: its VNI is 0x1000000, and has 24 bits"},
+		{"data offset", packet.TCP{Dst: web4, DataOffset: 16}, "TCP: its DataOffset is 0x10, and has 4 bits"},
+		{"ihl", packet.IPv4{Dst: node4, IHL: 16}, "IPv4: its IHL is 0x10, and has 4 bits"},
+		{"flags", packet.TCP{Dst: web4, Flags: 0x200}, "TCP: its Flags is 0x200, and has 9 bits"},
 		{"short mac", packet.Layers{packet.Ethernet{Src: []byte{1}}, packet.TCP{Dst: web4}}, "Ethernet: a MAC has 6 bytes, not those of 01 and 02:01:00:00:00:01"},
 		{"arp for ipv6", packet.ARP{TargetIP: node6}, "ARP: SenderIP and TargetIP have to be IPv4 addresses"},
 		{"solicitation of nothing", packet.ICMPv6{Dst: node6, Type: packet.ICMPv6NeighbourSolicitation}, "ICMPv6: its Target has to be an IPv6 address"},
@@ -159,7 +185,6 @@ func TestDestination(t *testing.T) {
 		{"ip", packet.Layers{packet.IPv6{Dst: node6}, packet.TCP{}}, "fd00:172:16::2"},
 		{"tunnel", packet.Layers{packet.IPv4{Dst: node4}, packet.IPv4{}, packet.TCP{Dst: web4}}, "172.16.0.2"},
 		{"error goes to the source of what it is about", packet.ICMP{Type: 3, Embedded: packet.TCP{Src: web4}}, "10.0.3.1"},
-		{"solicitation goes to the group", packet.WhoHas(node6), "ff02::1:ff00:2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -168,7 +193,7 @@ func TestDestination(t *testing.T) {
 			require.Equal(t, addr(c.want), got)
 		})
 	}
-	for _, none := range []packet.Template{packet.WhoHas(node4), packet.TCP{}, packet.Raw("frame"), nil} {
+	for _, none := range []packet.Template{packet.WhoHas(node4), packet.WhoHas(node6), packet.TCP{}, packet.Raw("frame"), nil} {
 		_, ok := packet.Destination(none)
 		require.False(t, ok, "%#v", none)
 	}

@@ -12,7 +12,7 @@ import (
 // Ethernet is an Ethernet II header.
 type Ethernet struct {
 	Src  net.HardwareAddr // default: Defaults.SrcMAC
-	Dst  net.HardwareAddr // default: the group's address for ARP requests and IPv6 multicast, else Defaults.DstMAC
+	Dst  net.HardwareAddr // default: that of a group which the packet is for, the target of an ARP reply, else Defaults.DstMAC
 	Type EtherType        // default: that of the next layer
 }
 
@@ -47,21 +47,20 @@ const ethernetSize = 14
 var broadcast = net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 
 func (l Ethernet) fill(f *filling) layer {
-	group := net.HardwareAddr(nil)
+	var to net.HardwareAddr
 	switch next := f.next.(type) {
 	case IPv4:
 		fill(f, "Type", &l.Type, EtherTypeIPv4)
+		to = groupMAC(next.Dst)
 	case IPv6:
 		fill(f, "Type", &l.Type, EtherTypeIPv6)
-		group = groupMAC(next.Dst)
+		to = groupMAC(next.Dst)
 	case ARP:
 		fill(f, "Type", &l.Type, EtherTypeARP)
-		if next.Op == ARPRequest {
-			group = broadcast
-		}
+		to = next.receiver()
 	}
 	l.Src = firstMAC(l.Src, f.SrcMAC)
-	l.Dst = firstMAC(l.Dst, group, f.DstMAC)
+	l.Dst = firstMAC(l.Dst, to, f.DstMAC)
 	return l
 }
 
@@ -109,11 +108,17 @@ func firstMAC(choice ...net.HardwareAddr) net.HardwareAddr {
 	return make(net.HardwareAddr, 6)
 }
 
-// groupMAC returns the address of an IPv6 multicast group (RFC 2464), nil of other addresses.
+// groupMAC returns the address of a multicast group (RFC 1112, RFC 2464) or of
+// IPv4 broadcast, nil of other addresses.
 func groupMAC(addr netip.Addr) net.HardwareAddr {
-	if !addr.IsMulticast() {
+	b := addr.AsSlice()
+	switch {
+	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return broadcast
+	case !addr.IsMulticast():
 		return nil
+	case addr.Is4():
+		return net.HardwareAddr{0x01, 0x00, 0x5e, b[1] & 0x7f, b[2], b[3]}
 	}
-	b := addr.As16()
 	return net.HardwareAddr{0x33, 0x33, b[12], b[13], b[14], b[15]}
 }

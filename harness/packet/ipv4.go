@@ -2,6 +2,7 @@ package packet
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -52,11 +53,8 @@ func (l IPv4) fill(f *filling) layer {
 }
 
 func (l IPv4) prepend(b gopacket.SerializeBuffer, h *header) error {
-	if err := checkOffset(l.FragOffset); err != nil {
+	if err := errors.Join(checkOptions(l.Options), checkOffset(l.FragOffset), fits("IHL", l.IHL, 4)); err != nil {
 		return err
-	}
-	if size := optionsSize(l.Options); size > 40 {
-		return fmt.Errorf("the options are %d bytes long, at most 40 fit", size)
 	}
 	payload := len(b.Bytes())
 	wire := layers.IPv4{
@@ -89,7 +87,7 @@ func (l IPv4) prepend(b gopacket.SerializeBuffer, h *header) error {
 // patch writes what the template says in the place of what was computed, and the checksum.
 func (l IPv4) patch(packet []byte, header int, h *header) error {
 	if says(h, "IHL", l.IHL) {
-		packet[0] = packet[0]&0xf0 | l.IHL&0x0f
+		packet[0] = packet[0]&0xf0 | l.IHL
 	}
 	if says(h, "Length", l.Length) {
 		binary.BigEndian.PutUint16(packet[2:], l.Length)

@@ -48,8 +48,8 @@ func (l IPv6) prepend(b gopacket.SerializeBuffer, h *header) error {
 	if payload := len(b.Bytes()); payload > 65535 {
 		return fmt.Errorf("the payload is %d bytes long, at most 65535 fit", payload)
 	}
-	if l.FlowLabel >= 1<<20 {
-		return fmt.Errorf("FlowLabel is %#x, and has 20 bits", l.FlowLabel)
+	if err := fits("FlowLabel", l.FlowLabel, 20); err != nil {
+		return err
 	}
 	wire := layers.IPv6{
 		Version:      6,

@@ -35,8 +35,8 @@ func (o Option) String() string {
 	return fmt.Sprintf("%d:%s", o.Kind, hex.EncodeToString(o.Data))
 }
 
-// optionsSize returns the length of options on the wire, without padding.
-func optionsSize(options []Option) int {
+// checkOptions returns an error if options are longer than a header has room for.
+func checkOptions(options []Option) error {
 	size := 0
 	for _, o := range options {
 		size++
@@ -44,7 +44,10 @@ func optionsSize(options []Option) int {
 			size += 1 + len(o.Data)
 		}
 	}
-	return size
+	if size > 40 {
+		return fmt.Errorf("its options are %d bytes long, at most 40 fit", size)
+	}
+	return nil
 }
 
 // appendOption appends an option that was read, unless it is the mark of the

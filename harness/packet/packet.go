@@ -13,7 +13,8 @@ import (
 	"net/netip"
 )
 
-// A Packet is one frame, as it stands on the wire and as what it means.
+// A Packet is one frame, as it stands on the wire and as what it means. Build and
+// Decode make packets.
 type Packet struct {
 	// Data is the frame from the Ethernet header on.
 	Data []byte

@@ -2,6 +2,7 @@ package packet
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -83,8 +84,8 @@ func (l TCP) fill(f *filling) layer {
 }
 
 func (l TCP) prepend(b gopacket.SerializeBuffer, h *header) error {
-	if size := optionsSize(l.Options); size > 40 {
-		return fmt.Errorf("the options are %d bytes long, at most 40 fit", size)
+	if err := errors.Join(checkOptions(l.Options), fits("DataOffset", l.DataOffset, 4), fits("Flags", l.Flags, 9)); err != nil {
+		return err
 	}
 	if err := prependPayload(b, h, l.Payload); err != nil {
 		return err
@@ -109,7 +110,7 @@ func (l TCP) prepend(b gopacket.SerializeBuffer, h *header) error {
 		offset = uint16(l.DataOffset)
 	}
 	// gopacket has a bool for each flag; they are the low 9 bits beside the offset.
-	binary.BigEndian.PutUint16(segment[12:], offset<<12|uint16(l.Flags)&0x1ff)
+	binary.BigEndian.PutUint16(segment[12:], offset<<12|uint16(l.Flags))
 	putChecksum(segment, 16, h, l.Checksum, pseudoHeader(l.Src.Addr(), l.Dst.Addr(), ProtocolTCP, len(segment)))
 	return nil
 }

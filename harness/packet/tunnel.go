@@ -30,8 +30,8 @@ const (
 func (l VXLAN) fill(*filling) layer { return l }
 
 func (l VXLAN) prepend(b gopacket.SerializeBuffer, _ *header) error {
-	if l.VNI >= 1<<24 {
-		return fmt.Errorf("VNI is %#x, and has 24 bits", l.VNI)
+	if err := fits("VNI", l.VNI, 24); err != nil {
+		return err
 	}
 	wire := layers.VXLAN{ValidIDFlag: true, VNI: l.VNI}
 	return wire.SerializeTo(b, computed)
