@@ -109,8 +109,11 @@ func pad(b []byte) []byte {
 }
 
 // wallClockOffset is what CLOCK_MONOTONIC lacks to the wall clock, in nanoseconds.
-func wallClockOffset() uint64 {
-	var monotonic unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &monotonic) // cannot fail with a valid clock
-	return uint64(time.Now().UnixNano() - monotonic.Nano())
+func wallClockOffset() uint64 { return uint64(time.Now().UnixNano()) - monotonic() }
+
+// monotonic is the time of CLOCK_MONOTONIC in nanoseconds.
+func monotonic() uint64 {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail with a valid clock
+	return uint64(now.Nano())
 }
