@@ -28,7 +28,7 @@ type events struct {
 }
 
 func newEvents(network *topo.Network, observe func(harness.Hop)) (*events, error) {
-	ring, err := bpf.NewEvents(1 << 22)
+	ring, err := bpf.NewEvents(sizes.EventBytes)
 	if err != nil {
 		return nil, err
 	}

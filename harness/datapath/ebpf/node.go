@@ -12,7 +12,10 @@ import (
 
 // Sizes of a lab's maps: a thirtieth of what production would take, since thirty
 // nodes may share a machine.
-var sizes = bpf.MapSizes{Flows: 16384, Services: 32768, Slots: 65536, Backends: 16384, Pods: 256, Prefixes: 4096}
+var sizes = bpf.MapSizes{
+	Flows: 16384, Services: 32768, Slots: 65536, Backends: 16384, Pods: 256, Prefixes: 4096,
+	EventBytes: 1 << 22, // of the whole lab
+}
 
 // node is the datapath on one node: its programs, its maps, and where they are
 // attached.
