@@ -48,7 +48,6 @@ type core struct {
 	mu       sync.Mutex
 	services []Service
 	sockets  map[string]*socket.Process // by machine, started when first needed
-	taken    map[int]bool               // frames of the recording that an Expect returned
 	lastSent uint64                     // cookie
 }
 
@@ -75,7 +74,6 @@ func New(ctx context.Context, topology topo.Topology, datapath Datapath, opts ..
 		datapath:  datapath,
 		recording: newRecording(),
 		sockets:   map[string]*socket.Process{},
-		taken:     map[int]bool{},
 	}
 	for _, opt := range opts {
 		opt(&c.options)

@@ -144,7 +144,7 @@ func (m *Machine) ExpectNone(t testing.TB, template packet.Template) {
 	if err := m.lab.Sync(t.Context()); err != nil {
 		t.Fatalf("wait for the lab's reports: %v", err)
 	}
-	if found := m.take(template); found != nil {
+	if found, _ := m.lab.recording.take(m.name, template, 0); found != nil {
 		t.Fatalf("%s received a packet that it must not:\n%s\n%s%s",
 			m.name, found.Describe(), m.lab.traceLast(), m.lab.captureNote(t))
 	}
@@ -157,38 +157,15 @@ func (m *Machine) await(ctx context.Context, template packet.Template) (found *p
 	case !m.lab.observed:
 		return nil, fmt.Errorf("nothing is captured in this lab: start it without harness.Unobserved")
 	}
+	next := 0
 	err = m.lab.recording.await(ctx, func() bool {
-		found = m.take(template)
+		found, next = m.lab.recording.take(m.name, template, next)
 		return found != nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("no such packet within %v", m.lab.timeout)
 	}
 	return found, nil
-}
-
-// take returns the first packet received on eth0 that matches the template and
-// was not taken before, nil if there is none.
-func (m *Machine) take(template packet.Template) *packet.Packet {
-	frames, _ := m.lab.recording.framesSince(0)
-	m.lab.mu.Lock()
-	defer m.lab.mu.Unlock()
-	for i, f := range frames {
-		if m.lab.taken[i] || !m.received(f) {
-			continue
-		}
-		p, err := packet.Decode(f.Data)
-		if err == nil && packet.Match(template, p) == nil {
-			m.lab.taken[i] = true
-			return p
-		}
-	}
-	return nil
-}
-
-// received says whether a frame came in on the machine's eth0.
-func (m *Machine) received(f topo.Frame) bool {
-	return f.Direction == topo.In && f.Device.Machine == m.name && f.Device.Name == topo.NIC
 }
 
 // describeMissing says what came instead of an expected packet: the nearest one,
@@ -207,19 +184,8 @@ func (m *Machine) describeMissing(template packet.Template) string {
 // nearest compares the template with every packet that the machine received and
 // was not taken, and returns the comparison with the fewest differences.
 func (m *Machine) nearest(template packet.Template) *packet.Mismatch {
-	if m.err != nil {
-		return nil
-	}
 	var nearest *packet.Mismatch
-	frames, _ := m.lab.recording.framesSince(0)
-	for _, f := range frames {
-		if !m.received(f) {
-			continue
-		}
-		p, err := packet.Decode(f.Data)
-		if err != nil {
-			continue
-		}
+	for _, p := range m.lab.recording.pending(m.name) {
 		if mismatch := packet.Match(template, p); mismatch != nil && (nearest == nil || differing(mismatch) < differing(nearest)) {
 			nearest = mismatch
 		}

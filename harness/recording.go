@@ -16,16 +16,25 @@ type recording struct {
 	grew   chan struct{} // closed, and replaced, when something is added
 	frames []topo.Frame
 	hops   map[uint64][]Hop // by the packet's cookie; hops without one are not kept
+
+	// received are the packets that came in on each machine's NIC; nil in place
+	// of one that was taken.
+	received map[string][]*packet.Packet
 }
 
 func newRecording() *recording {
-	return &recording{grew: make(chan struct{}), hops: map[uint64][]Hop{}}
+	return &recording{grew: make(chan struct{}), hops: map[uint64][]Hop{}, received: map[string][]*packet.Packet{}}
 }
 
 func (r *recording) addFrame(f topo.Frame) {
+	p, _ := packet.Decode(f.Data) // as far as it can be understood: tests may expect broken packets
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.frames = append(r.frames, f)
+	if f.Direction == topo.In && f.Device.Name == topo.NIC {
+		machine := f.Device.Machine
+		r.received[machine] = append(r.received[machine], p)
+	}
 	r.addLocked(captured(f))
 }
 
@@ -61,12 +70,33 @@ func (r *recording) hopsOf(cookie uint64) []Hop {
 	return hops
 }
 
-// framesSince returns the frames from index first on, and a channel that is
-// closed when there are more.
-func (r *recording) framesSince(first int) (frames []topo.Frame, more <-chan struct{}) {
+// captured returns all frames so far.
+func (r *recording) captured() []topo.Frame {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.frames[first:len(r.frames):len(r.frames)], r.grew
+	return slices.Clip(r.frames)
+}
+
+// pending returns the packets that a machine received and that nobody took.
+func (r *recording) pending(machine string) []*packet.Packet {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(r.received[machine]), func(p *packet.Packet) bool { return p == nil })
+}
+
+// take takes the first packet, from index on, that a machine received and that
+// matches the template: nil if there is none up to index next.
+func (r *recording) take(machine string, template packet.Template, from int) (taken *packet.Packet, next int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.received[machine]
+	for i := from; i < len(all); i++ {
+		if p := all[i]; p != nil && packet.Match(template, p) == nil {
+			all[i] = nil
+			return p, i + 1
+		}
+	}
+	return nil, len(all)
 }
 
 // await returns nil once done says so, asking again whenever the recording grew,

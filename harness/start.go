@@ -67,7 +67,7 @@ func (l *Lab) checkRecording(t testing.TB) {
 	if l.network.Topology().Offloads {
 		return // checksums are left to devices that are not there
 	}
-	frames, _ := l.recording.framesSince(0)
+	frames := l.recording.captured()
 	for _, f := range frames {
 		p, err := packet.Decode(f.Data)
 		if err != nil {
@@ -83,7 +83,7 @@ func (l *Lab) checkRecording(t testing.TB) {
 
 // captureNote writes all captured frames to a file once and says where it is.
 func (l *Lab) captureNote(t testing.TB) string {
-	frames, _ := l.recording.framesSince(0)
+	frames := l.recording.captured()
 	if len(frames) == 0 {
 		return ""
 	}
