@@ -158,11 +158,11 @@ func (n *Network) routeNodes() {
 	}
 }
 
-// portName names a port after the machine behind it, cut and numbered where it is too long for a device.
+// portName names a port after the machine behind it, cut and numbered where no device can have that name.
 func portName(machine string, number int) string {
-	if len(machine) <= maxDeviceName {
+	if validDevice(machine) {
 		return machine
 	}
 	suffix := "-" + strconv.Itoa(number)
-	return machine[:maxDeviceName-len(suffix)] + suffix
+	return machine[:min(len(machine), maxDeviceName-len(suffix))] + suffix
 }

@@ -220,6 +220,20 @@ func TestOffloadsAreOffUnlessWanted(t *testing.T) {
 	}
 }
 
+func TestMachinesOfAnyName(t *testing.T) {
+	t.Parallel()
+	names := []string{"lo", "all", "..", "eth0", "a-machine-with-a-long-name", "a-machine-with-a-longer-name", "ä"}
+	var topology topo.Topology
+	for _, name := range names {
+		topology.AddNode(name)
+	}
+	network := up(t, topology)
+	for _, name := range names {
+		from, to := machine(t, network, "eth0"), machine(t, network, name)
+		exchange(t, listen(t, from, from.IPv4()), listen(t, to, to.IPv4()))
+	}
+}
+
 func TestSysctl(t *testing.T) {
 	t.Parallel()
 	node := machine(t, up(t, topo.Cluster(1)), "node1")
