@@ -11,7 +11,7 @@ import (
 	"github.com/skbench/skbench/topo"
 )
 
-// BenchmarkUp brings clusters up and down again. The phases of coming up, and going down, are metrics of their own.
+// BenchmarkUp brings clusters up, captures and mutes them, and takes them down again. Each phase is a metric of its own.
 func BenchmarkUp(b *testing.B) {
 	big := topo.Cluster(30)
 	for _, node := range big.Nodes {
@@ -34,9 +34,21 @@ func BenchmarkUp(b *testing.B) {
 				for _, phase := range network.Phases() {
 					phases[phase.Name] += phase.Duration
 				}
-				start := time.Now()
-				require.NoError(b, network.Close())
-				phases["close"] += time.Since(start)
+				for _, step := range []struct {
+					name string
+					run  func() error
+				}{
+					{"capture", func() error {
+						_, err := network.Capture(func(topo.Frame) {})
+						return err
+					}},
+					{"mute", network.Mute},
+					{"close", network.Close},
+				} {
+					start := time.Now()
+					require.NoError(b, step.run())
+					phases[step.name] += time.Since(start)
+				}
 			}
 			for name, total := range phases {
 				b.ReportMetric(float64(total)/float64(time.Millisecond)/float64(b.N), name+"-ms/op")
