@@ -1,0 +1,98 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// environment says where and when a run happened, and what may explain its
+// figures. What cannot be found out is left away.
+func environment(cpu int) map[string]string {
+	env := map[string]string{
+		"time":     time.Now().UTC().Format(time.RFC3339),
+		"goos":     runtime.GOOS,
+		"goarch":   runtime.GOARCH,
+		"pkg":      "github.com/skbench/skbench/bench",
+		"kernel":   kernelRelease(),
+		"cpu":      cpuModel(),
+		"cpus":     fmt.Sprint(runtime.NumCPU()),
+		"pinning":  fmt.Sprintf("generator and datapath on CPU %d", cpu),
+		"offloads": "off",
+	}
+	add := func(key, value string) {
+		if value != "" {
+			env[key] = value
+		}
+	}
+	add("commit", commit())
+	add("iptables", firstLine(exec.Command("iptables", "--version")))
+	add("mitigations", mitigations())
+	return env
+}
+
+func kernelRelease() string {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(name.Release[:])
+}
+
+func cpuModel() string {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+// commit is that of the source which this binary was built from, with "+changes"
+// behind it when the tree was not clean.
+func commit() (revision string) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value + revision
+		case s.Key == "vcs.modified" && s.Value == "true":
+			revision += "+changes"
+		}
+	}
+	return revision
+}
+
+func firstLine(cmd *exec.Cmd) string {
+	out, err := cmd.Output()
+	if err != nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	return line
+}
+
+// mitigations names the CPU's weaknesses that the kernel works around, since each
+// costs something.
+func mitigations() string {
+	files, _ := filepath.Glob("/sys/devices/system/cpu/vulnerabilities/*")
+	var active []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if state := strings.TrimSpace(string(text)); err == nil && strings.HasPrefix(state, "Mitigation: ") {
+			active = append(active, filepath.Base(file)+": "+strings.TrimPrefix(state, "Mitigation: "))
+		}
+	}
+	return strings.Join(active, "; ")
+}

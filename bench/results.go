@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/perf/benchmath"
+)
+
+// Schema is the format of results.json.
+const Schema = "skbench/results/v1"
+
+// confidence is that of each result's interval.
+const confidence = 0.95
+
+// Results is one run: everything that was measured, and where.
+type Results struct {
+	Schema      string            `json:"schema"`
+	Environment map[string]string `json:"environment"`
+	Results     []Result          `json:"results"`
+}
+
+// Result is the samples of one benchmark at one choice of its parameters, in the
+// order in which they were taken. Low and High bound the median with a confidence
+// of 95 %, by order statistics, which suppose nothing of how samples spread.
+type Result struct {
+	Benchmark string            `json:"benchmark"`
+	Params    map[string]string `json:"params"`
+	Unit      string            `json:"unit"`
+	Samples   []float64         `json:"samples"`
+	Median    float64           `json:"median"`
+	Low       float64           `json:"low"`
+	High      float64           `json:"high"`
+}
+
+// newResult summarises samples.
+func newResult(benchmark string, params map[string]string, unit string, samples []float64) Result {
+	sample := benchmath.NewSample(append([]float64{}, samples...), &benchmath.DefaultThresholds)
+	summary := benchmath.AssumeNothing.Summary(sample, confidence)
+	return Result{
+		Benchmark: benchmark, Params: params, Unit: unit, Samples: samples,
+		Median: summary.Center, Low: summary.Lo, High: summary.Hi,
+	}
+}
+
+// Write writes results.json into a folder, made if it is not there. A reader
+// never sees half of it.
+func (r *Results) Write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("bench: make the report's folder: %w", err)
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("bench: encode the results: %w", err)
+	}
+	path := filepath.Join(dir, "results.json")
+	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("bench: write the results: %w", err)
+	}
+	return os.Rename(path+".new", path)
+}

@@ -1,0 +1,103 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// saturation measures the highest rate of each side ("pps", packets/s, the whole
+// path) and from it the cost of the datapath alone ("cost", ns/packet).
+func (p plan) saturation(ctx context.Context, results *Results, t traffic, sides []*side) error {
+	rates, costs := map[*side][]float64{}, map[*side][]float64{}
+	err := p.interleave(sides, "packets per second", func(s *side) error {
+		got, err := s.wire.saturate(ctx, p.duration)
+		if err != nil {
+			return err
+		}
+		if err := got.loss(); err != nil {
+			return fmt.Errorf("bench: the %s side lost frames, so its rate is no measure of its cost: %w", s.name, err)
+		}
+		rates[s] = append(rates[s], got.rate())
+		costs[s] = append(costs[s], got.cost())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range sides {
+		results.add("pps", s.params(t), "packets/s", rates[s])
+	}
+	empty := sides[0]
+	for _, s := range sides[1:] {
+		results.add("cost", s.params(t), "ns/packet", difference(costs[s], costs[empty]))
+	}
+	return nil
+}
+
+// offeredLoads measures the CPU that each datapath alone takes at fixed rates
+// ("cpu", percent of one CPU): what is left of it is the applications'.
+func (p plan) offeredLoads(ctx context.Context, results *Results, t traffic, sides []*side) error {
+	for _, load := range p.loads {
+		used := map[*side][]float64{}
+		title := fmt.Sprintf("CPU at %d packets per second", load)
+		err := p.interleave(sides, title, func(s *side) error {
+			got, err := s.wire.offer(ctx, load, p.duration/2)
+			if err != nil {
+				return err
+			}
+			if err := got.loss(); err != nil {
+				return fmt.Errorf("bench: the %s side lost frames at %d packets/s: %w", s.name, load, err)
+			}
+			used[s] = append(used[s], got.cpuPart())
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		empty := sides[0]
+		for _, s := range sides[1:] {
+			params := maps.Clone(s.params(t))
+			params["offered"] = strconv.Itoa(load)
+			results.add("cpu", params, "%", difference(used[s], used[empty]))
+		}
+	}
+	return nil
+}
+
+// interleave takes a sample of every side in each round. Rounds go through the sides
+// forwards and backwards by turns (ABBA), so that a drift of the machine touches
+// all sides alike.
+func (p plan) interleave(sides []*side, what string, sample func(*side) error) error {
+	order := slices.Clone(sides)
+	shown := time.Time{}
+	for round := range p.rounds {
+		for _, s := range order {
+			if time.Since(shown) > time.Second/2 {
+				p.say(fmt.Sprintf("%s: round %d of %d: %s", what, round+1, p.rounds, s.name))
+				shown = time.Now()
+			}
+			if err := sample(s); err != nil {
+				return err
+			}
+		}
+		slices.Reverse(order)
+	}
+	return nil
+}
+
+// difference subtracts the samples of one side from another's, round by round.
+func difference(of, from []float64) []float64 {
+	all := make([]float64, len(of))
+	for i := range of {
+		all[i] = of[i] - from[i]
+	}
+	return all
+}
+
+func (r *Results) add(benchmark string, params map[string]string, unit string, samples []float64) {
+	r.Results = append(r.Results, newResult(benchmark, params, unit, samples))
+}
