@@ -1,0 +1,86 @@
+// Package scenarios holds what a datapath must do, one behaviour a file, each
+// proven on a live lab.
+package scenarios
+
+import (
+	"io"
+	"net/http"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/harness/datapath/ebpf"
+	"github.com/skbench/skbench/harness/datapath/iptables"
+	"github.com/skbench/skbench/harness/packet"
+)
+
+// everyDatapath must hold what is not eBPF's alone.
+var everyDatapath = harness.Datapaths{ebpf.Datapath(), iptables.Datapath()}
+
+// onlyEBPF must hold what other datapaths do differently.
+var onlyEBPF = harness.Datapaths{ebpf.Datapath()}
+
+// protocol is a kind of exchange: how it is asked and how it is answered.
+type protocol struct {
+	name        string
+	requestFrom func(port uint16, to netip.AddrPort) packet.Template // port 0: any; an echo's ID
+	reply       func(to *packet.Packet) packet.Template
+}
+
+// request is both what is sent to an address and what is expected there.
+func (p protocol) request(to netip.AddrPort) packet.Template { return p.requestFrom(0, to) }
+
+var (
+	tcp = protocol{
+		name: "TCP",
+		requestFrom: func(port uint16, to netip.AddrPort) packet.Template {
+			return packet.TCP{Src: anyAddr(port), Dst: to, Flags: packet.SYN}
+		},
+		reply: func(to *packet.Packet) packet.Template { return to.Reply(packet.SYN | packet.ACK) },
+	}
+	udp = protocol{
+		name: "UDP",
+		requestFrom: func(port uint16, to netip.AddrPort) packet.Template {
+			return packet.UDP{Src: anyAddr(port), Dst: to, Payload: []byte("question")}
+		},
+		reply: func(to *packet.Packet) packet.Template { return to.ReplyWith([]byte("answer")) },
+	}
+	echo = protocol{
+		name: "echo",
+		requestFrom: func(port uint16, to netip.AddrPort) packet.Template {
+			return packet.Echo{ID: port, Dst: to.Addr(), Payload: []byte("anyone there?")}
+		},
+		reply: func(to *packet.Packet) packet.Template { return to.ReplyWith(nil) },
+	}
+)
+
+// anyAddr leaves the address open and names the port.
+func anyAddr(port uint16) netip.AddrPort { return netip.AddrPortFrom(netip.Addr{}, port) }
+
+// each runs a scenario for each of the protocols.
+func each(t *testing.T, protocols []protocol, scenario func(*testing.T, protocol)) {
+	t.Helper()
+	for _, p := range protocols {
+		t.Run(p.name, func(t *testing.T) { scenario(t, p) })
+	}
+}
+
+// requireHops fails unless the packet's TTL, or hop limit, says that it was
+// forwarded so many times since it was sent with the default of 64.
+func requireHops(t testing.TB, p *packet.Packet, times int) {
+	t.Helper()
+	var left uint8
+	if ip, ok := p.IPv4(); ok {
+		left = ip.TTL
+	} else if ip, ok := p.IPv6(); ok {
+		left = ip.HopLimit
+	}
+	require.Equal(t, 64-times, int(left), "TTL of %s: it should fall by one at each hop", p)
+}
+
+// says answers every HTTP request with the words.
+func says(words string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, words) })
+}
