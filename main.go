@@ -1,0 +1,86 @@
+// Command skbench is the test bench for eBPF datapaths. It parses the command
+// line, calls one package, and prints.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
+
+	"github.com/skbench/skbench/bench"
+	"github.com/skbench/skbench/harness/feature"
+	"github.com/skbench/skbench/reports"
+)
+
+type commandLine struct {
+	Bench  benchCommand  `cmd:"" help:"Measure packets per second and CPU: XDP, TC, iptables and the empty path, side by side."`
+	Doctor doctorCommand `cmd:"" help:"Tell what this kernel and machine can run, and why not."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	var commands commandLine
+	parsed := kong.Parse(&commands,
+		kong.Name("skbench"),
+		kong.Description("The test bench for eBPF datapaths: a cluster's network on one machine, every packet's way proven, every datapath measured."),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "skbench:", err)
+		os.Exit(1)
+	}
+}
+
+// errNeedsRoot is said before anything is built.
+var errNeedsRoot = errors.New("this needs root, to make network namespaces and load BPF programs: run it with sudo")
+
+type benchCommand struct {
+	Quick bool   `help:"Fewer and shorter samples: about a minute."`
+	Out   string `help:"Folder to write the report to." default:"out/bench" type:"path"`
+}
+
+func (c *benchCommand) Run(ctx context.Context) error {
+	if os.Geteuid() != 0 {
+		return errNeedsRoot
+	}
+	progress := newProgress(os.Stderr)
+	results, err := bench.Run(ctx, bench.Options{Quick: c.Quick, Progress: progress.say})
+	progress.done()
+	if err != nil {
+		return err
+	}
+	if err := results.Write(c.Out); err != nil {
+		return err
+	}
+	if err := reports.Render(c.Out); err != nil {
+		return err
+	}
+	fmt.Println(filepath.Join(c.Out, "index.html"))
+	return nil
+}
+
+type doctorCommand struct {
+	JSON bool `help:"Print JSON."`
+}
+
+func (c *doctorCommand) Run(ctx context.Context) error {
+	if os.Geteuid() != 0 {
+		return errNeedsRoot
+	}
+	findings := feature.Report()
+	if !c.JSON {
+		return feature.WriteText(os.Stdout, findings)
+	}
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(findings)
+}
