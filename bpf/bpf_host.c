@@ -6,25 +6,112 @@
 #include <bpf_endian.h>
 
 #include "lib/ctx_skb.h"
-#include "lib/config.h"
-#include "lib/ct.h"
-#include "lib/endpoint.h"
-#include "lib/ipcache.h"
+#include "lib/handoff.h"
 #include "lib/lb.h"
-#include "lib/trace.h"
+#include "lib/masquerade.h"
+#include "lib/nat.h"
+#include "lib/redirect.h"
+
+/* The two directions of the node's NIC. */
+
+/* Services where XDP is off or has left them, and answers to translated flows. */
+static __always_inline int translate_from_netdev(struct context *ctx, struct packet *pkt, const struct ct_entry *entry)
+{
+	const struct endpoint *pod;
+	int reason;
+
+	if (pkt->ttl <= 1)
+		return drop(ctx, POINT_FROM_NETDEV, DROP_TTL_EXPIRED);
+	reason = nat_apply(ctx, pkt, entry);
+	if (reason)
+		return drop(ctx, POINT_FROM_NETDEV, reason);
+	pod = endpoint_lookup(&pkt->tuple.daddr);
+	if (pod)
+		return deliver(ctx, POINT_FROM_NETDEV, pkt, pod);
+	if (entry->flags & CT_LOCAL)
+		return pass(ctx, POINT_FROM_NETDEV);
+	if (entry->flags & CT_REPLY)
+		return send(ctx, POINT_FROM_NETDEV, pkt, entry->mac);
+	return forward(ctx, POINT_FROM_NETDEV, pkt, entry);
+}
 
 SEC("tc")
 int from_netdev(struct context *ctx)
 {
-	trace(ctx, POINT_FROM_NETDEV, VERDICT_PASS, DROP_NONE, 0);
-	return CTX_PASS;
+	const struct endpoint *pod;
+	struct ct_entry *entry = NULL;
+	struct packet pkt = {};
+	enum packet_kind kind;
+	bool translated;
+	int reason;
+
+	if (!ctx_for_us(ctx))
+		return pass(ctx, POINT_FROM_NETDEV);
+	kind = parse(ctx, &pkt);
+	if (kind == PACKET_INVALID)
+		return drop(ctx, POINT_FROM_NETDEV, DROP_INVALID);
+	if (kind != PACKET_FLOW && kind != PACKET_FRAGMENT)
+		return pass(ctx, POINT_FROM_NETDEV);
+
+	translated = handoff_found(ctx);
+	pod = endpoint_lookup(&pkt.tuple.daddr);
+	if (kind == PACKET_FLOW && !translated) {
+		entry = ct_find(ctx, &pkt);
+		if (!entry && endpoint_none(pod)) {
+			reason = lb_open(ctx, &pkt, OUTSIDE, &entry);
+			if (reason)
+				return drop(ctx, POINT_FROM_NETDEV, reason);
+		}
+		if (entry && (entry->flags & (CT_TRANSLATE | CT_EGRESS)) == CT_TRANSLATE)
+			return translate_from_netdev(ctx, &pkt, entry);
+	}
+	if (!pod || pkt.ttl <= 1) /* the stack's own, or for it to say that the packet ran out */
+		return pass(ctx, POINT_FROM_NETDEV);
+	if (kind == PACKET_FLOW && !translated && !entry)
+		masquerade_except(ctx, &pkt);
+	return deliver(ctx, POINT_FROM_NETDEV, &pkt, pod);
+}
+
+/* What leaves the NIC under another source address than it has. Returns a drop reason. */
+static __always_inline int translate_to_netdev(struct context *ctx)
+{
+	struct packet pkt = {};
+	enum packet_kind kind = parse(ctx, &pkt);
+	struct ct_entry *entry = NULL;
+	int reason;
+
+	if (kind != PACKET_FLOW && kind != PACKET_FRAGMENT)
+		return DROP_NONE;
+	if (is_node_address(&pkt.tuple.saddr)) {
+		/* Only the stack's own answers can be those of a service's backend. */
+		if (ctx->ingress_ifindex || kind != PACKET_FLOW)
+			return DROP_NONE;
+	} else if (entity_of(&pkt.tuple.daddr) != ENTITY_WORLD) {
+		return DROP_NONE;
+	}
+	if (kind == PACKET_FLOW)
+		entry = ct_find(ctx, &pkt);
+	if (!entry) {
+		if (!endpoint_lookup(&pkt.tuple.saddr) || pkt.echo_reply)
+			return DROP_NONE;
+		if (pkt.fragment)
+			return DROP_FRAGMENT;
+		reason = masquerade_open(ctx, &pkt);
+		if (reason)
+			return reason;
+		entry = bpf_map_lookup_elem(&ct, &pkt.tuple);
+	}
+	if (!entry)
+		return DROP_CT_FULL; /* evicted already */
+	return entry->flags & CT_EGRESS ? nat_apply(ctx, &pkt, entry) : DROP_NONE;
 }
 
 SEC("tc")
 int to_netdev(struct context *ctx)
 {
-	trace(ctx, POINT_TO_NETDEV, VERDICT_PASS, DROP_NONE, 0);
-	return CTX_PASS;
+	int reason = translate_to_netdev(ctx);
+
+	return reason ? drop(ctx, POINT_TO_NETDEV, reason) : pass(ctx, POINT_TO_NETDEV);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

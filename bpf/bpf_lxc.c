@@ -6,25 +6,106 @@
 #include <bpf_endian.h>
 
 #include "lib/ctx_skb.h"
-#include "lib/config.h"
-#include "lib/ct.h"
-#include "lib/endpoint.h"
-#include "lib/ipcache.h"
 #include "lib/lb.h"
-#include "lib/trace.h"
+#include "lib/nat.h"
+#include "lib/redirect.h"
+#include "lib/arp.h"
+#include "lib/ndp.h"
+
+/* The two ends of a pod's lxc device on the node. Nothing here knows which pod: that is in the maps. */
+
+static __always_inline bool owns_source(const struct device *device, const struct packet *pkt)
+{
+	const struct addr *own = pkt->ipv6 ? &device->ipv6 : &device->ipv4;
+
+	return (own->halves[0] | own->halves[1]) && addr_equal(own, &pkt->tuple.saddr);
+}
+
+/* Plain or translated, on the way to its destination. Has a hop left, and a source that is the pod's. */
+static __always_inline int route_from_container(struct context *ctx, struct packet *pkt, enum packet_kind kind)
+{
+	const struct endpoint *pod = endpoint_lookup(&pkt->tuple.daddr);
+	struct ct_entry *entry = NULL;
+	int reason;
+
+	if (kind == PACKET_FLOW) {
+		entry = ct_find(ctx, pkt);
+		if (!entry && endpoint_none(pod)) {
+			reason = lb_open(ctx, pkt, INSIDE, &entry);
+			if (reason)
+				return drop(ctx, POINT_FROM_CONTAINER, reason);
+		}
+	}
+	if (entry && (entry->flags & (CT_TRANSLATE | CT_EGRESS)) == CT_TRANSLATE) {
+		reason = nat_apply(ctx, pkt, entry);
+		if (reason)
+			return drop(ctx, POINT_FROM_CONTAINER, reason);
+		pod = endpoint_lookup(&pkt->tuple.daddr);
+	} else {
+		entry = NULL;
+	}
+	if (pod)
+		return deliver(ctx, POINT_FROM_CONTAINER, pkt, pod);
+	if (is_node_address(&pkt->tuple.daddr))
+		return pass(ctx, POINT_FROM_CONTAINER);
+	return forward(ctx, POINT_FROM_CONTAINER, pkt, entry);
+}
 
 SEC("tc")
 int from_container(struct context *ctx)
 {
-	trace(ctx, POINT_FROM_CONTAINER, VERDICT_PASS, DROP_NONE, 0);
-	return CTX_PASS;
+	const struct device *device = device_lookup(ctx->ifindex);
+	struct packet pkt = {};
+	enum packet_kind kind;
+
+	if (!device)
+		return drop(ctx, POINT_FROM_CONTAINER, DROP_NO_ENDPOINT);
+	kind = parse(ctx, &pkt);
+	switch (kind) {
+	case PACKET_INVALID:
+		return drop(ctx, POINT_FROM_CONTAINER, DROP_INVALID);
+	case PACKET_NOT_IP:
+		return pass(ctx, POINT_FROM_CONTAINER);
+	case PACKET_ARP:
+		return arp_answer(ctx, device);
+	default:
+		break;
+	}
+	if (is_neighbour_discovery(&pkt, kind))
+		return ndp_answer(ctx, &pkt, device);
+	if (!ctx_for_us(ctx)) /* broadcast and multicast */
+		return pass(ctx, POINT_FROM_CONTAINER);
+	if (!owns_source(device, &pkt))
+		return drop(ctx, POINT_FROM_CONTAINER, DROP_INVALID_SOURCE);
+	if (kind == PACKET_OTHER_IP || pkt.ttl <= 1) /* the stack tells the sender that it ran out */
+		return pass(ctx, POINT_FROM_CONTAINER);
+	return route_from_container(ctx, &pkt, kind);
+}
+
+/* What the stack answers for a service whose backend it is itself. */
+static __always_inline int translate_to_container(struct context *ctx)
+{
+	struct packet pkt = {};
+	struct ct_entry *entry;
+
+	if (parse(ctx, &pkt) != PACKET_FLOW)
+		return DROP_NONE;
+	entry = ct_find(ctx, &pkt);
+	if (!entry || !(entry->flags & CT_EGRESS))
+		return DROP_NONE;
+	return nat_apply(ctx, &pkt, entry);
 }
 
 SEC("tc")
 int to_container(struct context *ctx)
 {
-	trace(ctx, POINT_TO_CONTAINER, VERDICT_PASS, DROP_NONE, 0);
-	return CTX_PASS;
+	int reason = DROP_NONE;
+
+	if (ctx->ingress_ifindex == 0) /* made on this node, by the stack */
+		reason = translate_to_container(ctx);
+	if (reason)
+		return drop(ctx, POINT_TO_CONTAINER, reason);
+	return pass(ctx, POINT_TO_CONTAINER);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

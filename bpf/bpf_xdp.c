@@ -6,18 +6,77 @@
 #include <bpf_endian.h>
 
 #include "lib/ctx_xdp.h"
-#include "lib/config.h"
-#include "lib/ct.h"
-#include "lib/endpoint.h"
-#include "lib/ipcache.h"
+#include "lib/fib.h"
+#include "lib/handoff.h"
 #include "lib/lb.h"
-#include "lib/trace.h"
+#include "lib/nat.h"
+#include "lib/verdict.h"
+
+/*
+ * Services at the NIC, before the kernel has spent anything on a packet. What is
+ * for another node leaves by the NIC that it came in by; what is for this node
+ * goes up translated. Everything else, and all that needs more than a rewrite (a
+ * neighbour to resolve, an ICMP error to send), goes up as it came.
+ */
+
+/* For a pod of this node, or the node itself. */
+static __always_inline int xdp_keep(struct context *ctx, struct packet *pkt, const struct ct_entry *entry)
+{
+	int reason;
+
+	if (!handoff_put(ctx))
+		return pass(ctx, POINT_XDP);
+	reason = nat_apply(ctx, pkt, entry);
+	if (reason)
+		return drop(ctx, POINT_XDP, reason);
+	return pass(ctx, POINT_XDP);
+}
+
+/* For another machine. */
+static __always_inline int xdp_forward(struct context *ctx, struct packet *pkt, const struct ct_entry *entry)
+{
+	struct bpf_fib_lookup fib;
+	const __u8 *dmac = entry->mac;
+	__u8 smac[ETH_ALEN];
+	int reason;
+
+	if (!(entry->flags & CT_REPLY)) {
+		if (fib_lookup(ctx, &fib, pkt, &entry->saddr, &entry->daddr) != BPF_FIB_LKUP_RET_SUCCESS ||
+		    fib.ifindex != ctx_ifindex(ctx))
+			return pass(ctx, POINT_XDP);
+		dmac = fib.dmac;
+	}
+	for (int i = 0; i < ETH_ALEN; i++)
+		smac[i] = config.nic_mac[i];
+	reason = nat_apply(ctx, pkt, entry);
+	if (!reason)
+		reason = hop(ctx, pkt, dmac, smac);
+	if (reason)
+		return drop(ctx, POINT_XDP, reason);
+	trace(ctx, POINT_XDP, VERDICT_TX, DROP_NONE, ctx_ifindex(ctx));
+	return XDP_TX;
+}
 
 SEC("xdp")
 int xdp_entry(struct context *ctx)
 {
-	trace(ctx, POINT_XDP, VERDICT_PASS, DROP_NONE, 0);
-	return CTX_PASS;
+	struct packet pkt = {};
+	struct ct_entry *entry;
+	int reason;
+
+	if (!ctx_for_us(ctx) || parse(ctx, &pkt) != PACKET_FLOW || pkt.fragment || pkt.ttl <= 1)
+		return pass(ctx, POINT_XDP);
+	entry = ct_find(ctx, &pkt);
+	if (!entry) {
+		reason = lb_open(ctx, &pkt, OUTSIDE, &entry);
+		if (reason)
+			return drop(ctx, POINT_XDP, reason);
+	}
+	if (!entry || (entry->flags & (CT_TRANSLATE | CT_EGRESS)) != CT_TRANSLATE)
+		return pass(ctx, POINT_XDP);
+	if (entry->flags & CT_LOCAL)
+		return xdp_keep(ctx, &pkt, entry);
+	return xdp_forward(ctx, &pkt, entry);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -67,7 +67,7 @@ func (e hostCtEntry) flow(key hostTuple) Flow {
 		Translated: e.Flags&hostCtFlagCT_TRANSLATE != 0,
 		Egress:     e.Flags&hostCtFlagCT_EGRESS != 0,
 		Local:      e.Flags&hostCtFlagCT_LOCAL != 0,
-		Closing:    e.Closing != 0,
+		Closing:    e.Closing,
 		LastSeen:   e.LastSeen,
 	}
 	if e.Mac != [6]uint8{} {

@@ -39,9 +39,8 @@ type hostCtEntry struct {
 	Mac        [6]uint8
 	Flags      hostCtFlag
 	ReplyFlags hostCtFlag
-	TcpFlags   uint8
-	Closing    uint8
-	Pad        [4]uint8
+	Closing    bool
+	Pad        [5]uint8
 }
 
 type hostCtFlag uint8
@@ -184,6 +183,14 @@ type hostSlot struct {
 	Index uint32
 }
 
+type hostSlowPath struct {
+	_        structs.HostLayout
+	Tuple    hostTuple
+	TcpFlags uint32
+	Pad      uint32
+	Forward  hostCtEntry
+}
+
 type hostTracePoint uint8
 
 const (
@@ -228,6 +235,7 @@ const (
 	hostMapMetrics     = "metrics"
 	hostMapServices    = "services"
 	hostMapSlots       = "slots"
+	hostMapSlowPath    = "slow_path"
 	hostProgFromNetdev = "from_netdev"
 	hostProgToNetdev   = "to_netdev"
 	hostVarConfig      = "config"
@@ -292,6 +300,7 @@ type hostMapSpecs struct {
 	Metrics   *ebpf.MapSpec `ebpf:"metrics"`
 	Services  *ebpf.MapSpec `ebpf:"services"`
 	Slots     *ebpf.MapSpec `ebpf:"slots"`
+	SlowPath  *ebpf.MapSpec `ebpf:"slow_path"`
 }
 
 // hostVariableSpecs contains global variables before they are loaded into the kernel.
@@ -330,6 +339,7 @@ type hostMaps struct {
 	Metrics   *ebpf.Map `ebpf:"metrics"`
 	Services  *ebpf.Map `ebpf:"services"`
 	Slots     *ebpf.Map `ebpf:"slots"`
+	SlowPath  *ebpf.Map `ebpf:"slow_path"`
 }
 
 func (m *hostMaps) Close() error {
@@ -343,6 +353,7 @@ func (m *hostMaps) Close() error {
 		m.Metrics,
 		m.Services,
 		m.Slots,
+		m.SlowPath,
 	)
 }
 

@@ -25,6 +25,7 @@ const (
 	lxcMapMetrics        = "metrics"
 	lxcMapServices       = "services"
 	lxcMapSlots          = "slots"
+	lxcMapSlowPath       = "slow_path"
 	lxcProgFromContainer = "from_container"
 	lxcProgToContainer   = "to_container"
 	lxcVarConfig         = "config"
@@ -89,6 +90,7 @@ type lxcMapSpecs struct {
 	Metrics   *ebpf.MapSpec `ebpf:"metrics"`
 	Services  *ebpf.MapSpec `ebpf:"services"`
 	Slots     *ebpf.MapSpec `ebpf:"slots"`
+	SlowPath  *ebpf.MapSpec `ebpf:"slow_path"`
 }
 
 // lxcVariableSpecs contains global variables before they are loaded into the kernel.
@@ -127,6 +129,7 @@ type lxcMaps struct {
 	Metrics   *ebpf.Map `ebpf:"metrics"`
 	Services  *ebpf.Map `ebpf:"services"`
 	Slots     *ebpf.Map `ebpf:"slots"`
+	SlowPath  *ebpf.Map `ebpf:"slow_path"`
 }
 
 func (m *lxcMaps) Close() error {
@@ -140,6 +143,7 @@ func (m *lxcMaps) Close() error {
 		m.Metrics,
 		m.Services,
 		m.Slots,
+		m.SlowPath,
 	)
 }
 

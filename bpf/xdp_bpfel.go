@@ -25,6 +25,7 @@ const (
 	xdpMapMetrics   = "metrics"
 	xdpMapServices  = "services"
 	xdpMapSlots     = "slots"
+	xdpMapSlowPath  = "slow_path"
 	xdpProgXdpEntry = "xdp_entry"
 	xdpVarConfig    = "config"
 )
@@ -87,6 +88,7 @@ type xdpMapSpecs struct {
 	Metrics   *ebpf.MapSpec `ebpf:"metrics"`
 	Services  *ebpf.MapSpec `ebpf:"services"`
 	Slots     *ebpf.MapSpec `ebpf:"slots"`
+	SlowPath  *ebpf.MapSpec `ebpf:"slow_path"`
 }
 
 // xdpVariableSpecs contains global variables before they are loaded into the kernel.
@@ -125,6 +127,7 @@ type xdpMaps struct {
 	Metrics   *ebpf.Map `ebpf:"metrics"`
 	Services  *ebpf.Map `ebpf:"services"`
 	Slots     *ebpf.Map `ebpf:"slots"`
+	SlowPath  *ebpf.Map `ebpf:"slow_path"`
 }
 
 func (m *xdpMaps) Close() error {
@@ -138,6 +141,7 @@ func (m *xdpMaps) Close() error {
 		m.Metrics,
 		m.Services,
 		m.Slots,
+		m.SlowPath,
 	)
 }
 

@@ -27,6 +27,9 @@ typedef _Bool bool;
 #define true 1
 #define false 0
 
+/* asm-generic/errno-base.h */
+#define EEXIST 17
+
 /* sys/socket.h */
 #define AF_INET 2
 #define AF_INET6 10

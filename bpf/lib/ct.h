@@ -2,7 +2,35 @@
 #ifndef LIB_CT_H
 #define LIB_CT_H
 
-#include "tuple.h"
+#include "csum.h"
+#include "parse.h"
+
+/*
+ * Conntrack: one table of flows, with the translation inside, so that a packet
+ * of a known flow costs one lookup. The key is the tuple as a packet carries it
+ * when it arrives; the value is the tuple that it leaves with.
+ *
+ * A flow is two entries, one for each direction, whose translations undo each
+ * other: turning an entry's result around gives the key of the other. The reply
+ * entry is made first and only where there is none (BPF_NOEXIST), so it is what
+ * reserves a source port: no two flows ever share a tuple.
+ *
+ * The table evicts what was not used for longest, one entry at a time, so half
+ * a flow may go:
+ * - its forward entry: the next packet is treated as the first of a flow. While
+ *   the service is unchanged it finds the same backend, its old reply entry and
+ *   with that its old source port.
+ * - its reply entry: answers miss, and go where packets go that nobody asked
+ *   for. Within a second of traffic ct_follow() makes it again, unless another
+ *   flow has taken the tuple: then what is left of this flow is removed, and
+ *   its next packet opens it anew with another port.
+ * So an entry never sends a packet to anyone but the peer that it was made for.
+ *
+ * Untranslated flows are not here, except those that the world opened to a pod:
+ * the pod's answers must not be masqueraded. A client that talks to a service
+ * and, from the same port, to its backend directly has two flows with one reply
+ * tuple; the second one's answers look like the first one's.
+ */
 
 enum __attribute__((packed)) ct_flag {
 	CT_REPLY = 1,	  /* made for the answers; absent: for the direction that opened the flow */
@@ -17,16 +45,15 @@ struct ct_entry {
 	struct addr daddr;
 	__be16 sport;
 	__be16 dport;
-	__u16 addr_csum; /* what the new addresses and ports add to a checksum over */
-	__u16 port_csum; /* them: one's complement sums, as they lie in memory */
-	__u64 last_seen; /* ns of bpf_ktime_get_ns; brought up to date about once a second */
-	__u16 tick;	 /* when it last was, see ct_tick() */
-	__u8 mac[ETH_ALEN]; /* replies: where the requests came from; zero: let the FIB say */
+	__u16 addr_csum; /* what the new addresses and ports change in a checksum */
+	__u16 port_csum; /* over them, see csum.h */
+	__u64 last_seen; /* ns of bpf_ktime_get_ns, brought up to date about once a second */
+	__u16 tick;	 /* when it last was */
+	__u8 mac[ETH_ALEN]; /* replies: where the requests came from */
 	enum ct_flag flags;
-	enum ct_flag reply_flags; /* those of the reply entry, to make it again */
-	__u8 tcp_flags;	    /* SYN, FIN, RST seen in this direction */
-	__u8 closing;	    /* FIN or RST seen in either direction */
-	__u8 pad[4];
+	enum ct_flag reply_flags; /* forward: those of the reply entry, to make it again */
+	bool closing;		  /* FIN or RST seen in either direction */
+	__u8 pad[5];
 };
 
 struct {
@@ -35,5 +62,139 @@ struct {
 	__type(value, struct ct_entry);
 	__uint(max_entries, 65536);
 } ct SEC(".maps");
+
+/*
+ * What the rare paths work on: a flow's first packets, its last, and one a
+ * second. They are global functions, which the verifier reads once and not once
+ * for every state that their callers can be in; before 5.12 such functions take
+ * numbers and the context only, so the rest lies here. One per CPU is enough:
+ * XDP and TC run with bottom halves off, so no program interrupts another.
+ */
+struct slow_path {
+	struct tuple tuple; /* of the packet */
+	__u32 tcp_flags;
+	__u32 pad;
+	struct ct_entry forward; /* of the flow to open */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct slow_path);
+	__uint(max_entries, 1);
+} slow_path SEC(".maps");
+
+static __always_inline struct slow_path *slow_path_of(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&slow_path, &zero);
+}
+
+/* 256 jiffies: between 0.25 and 2.5 seconds, whatever HZ is; read without a call. */
+static __always_inline __u16 ct_tick(void)
+{
+	return bpf_jiffies64() >> 8;
+}
+
+/* The key of the entry for the other direction. */
+static __always_inline void ct_other_key(struct tuple *key, const struct ct_entry *entry, __u8 proto)
+{
+	key->saddr = entry->daddr;
+	key->daddr = entry->saddr;
+	key->sport = entry->dport;
+	key->dport = entry->sport;
+	key->proto = proto;
+	key->pad[0] = key->pad[1] = key->pad[2] = 0;
+}
+
+/* Entry undoes what the entry at key does. */
+static __always_inline bool ct_undoes(const struct ct_entry *entry, const struct tuple *key)
+{
+	/* Without branches: this is in the loop that looks for a port. */
+	return !((entry->saddr.halves[0] ^ key->daddr.halves[0]) | (entry->saddr.halves[1] ^ key->daddr.halves[1]) |
+		 (entry->daddr.halves[0] ^ key->saddr.halves[0]) | (entry->daddr.halves[1] ^ key->saddr.halves[1]) |
+		 (entry->sport ^ key->dport) | (entry->dport ^ key->sport));
+}
+
+/* Fills in the reply entry to the forward entry of tuple. */
+static __always_inline void ct_make_reply(struct context *ctx, const struct tuple *tuple, struct ct_entry *reply,
+					  const struct ct_entry *forward)
+{
+	const struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
+
+	__builtin_memset(reply, 0, sizeof(*reply));
+	reply->saddr = tuple->daddr;
+	reply->daddr = tuple->saddr;
+	reply->sport = tuple->dport;
+	reply->dport = tuple->sport;
+	reply->addr_csum = csum_undo(forward->addr_csum);
+	reply->port_csum = csum_undo(forward->port_csum);
+	reply->flags = forward->reply_flags;
+	reply->last_seen = forward->last_seen;
+	reply->tick = forward->tick;
+	if (eth)
+		__builtin_memcpy(reply->mac, eth->h_source, ETH_ALEN);
+}
+
+/*
+ * The part of a lookup that few packets need. Returns whether the entry still
+ * stands for the flow; otherwise it was removed.
+ */
+__noinline int ct_follow(struct context *ctx)
+{
+	struct slow_path *slow = slow_path_of();
+	struct ct_entry *entry, *other;
+	struct ct_entry reply;
+	struct tuple key;
+
+	if (!slow)
+		return false;
+	entry = bpf_map_lookup_elem(&ct, &slow->tuple);
+	if (!entry)
+		return false;
+	ct_other_key(&key, entry, slow->tuple.proto);
+	other = bpf_map_lookup_elem(&ct, &key);
+	if (other && !ct_undoes(other, &slow->tuple)) {
+		bpf_map_delete_elem(&ct, &slow->tuple);
+		return false;
+	}
+	if ((slow->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && entry->closing) {
+		/* The client uses its port again: a new connection, free to choose its backend. */
+		bpf_map_delete_elem(&ct, &key);
+		bpf_map_delete_elem(&ct, &slow->tuple);
+		return false;
+	}
+	if (slow->tcp_flags & (TCP_FIN | TCP_RST)) {
+		entry->closing = true;
+		if (other)
+			other->closing = true;
+	}
+	entry->last_seen = bpf_ktime_get_ns();
+	entry->tick = ct_tick();
+	if (!other && !(entry->flags & CT_REPLY)) {
+		ct_make_reply(ctx, &slow->tuple, &reply, entry);
+		bpf_map_update_elem(&ct, &key, &reply, BPF_NOEXIST);
+	}
+	return true;
+}
+
+/* The entry of pkt's flow; NULL: unknown. */
+static __always_inline struct ct_entry *ct_find(struct context *ctx, const struct packet *pkt)
+{
+	struct ct_entry *entry = bpf_map_lookup_elem(&ct, &pkt->tuple);
+	struct slow_path *slow;
+
+	if (!entry)
+		return NULL;
+	if (!(pkt->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)) && entry->tick == ct_tick())
+		return entry;
+	slow = slow_path_of();
+	if (!slow)
+		return NULL;
+	slow->tuple = pkt->tuple;
+	slow->tcp_flags = pkt->tcp_flags;
+	return ct_follow(ctx) ? entry : NULL;
+}
 
 #endif /* LIB_CT_H */

@@ -2,20 +2,38 @@
 #ifndef LIB_CTX_H
 #define LIB_CTX_H
 
-/* The packet in a TC program: an skb. See ctx_xdp.h. */
+#include "config.h"
+
+/*
+ * The packet in a TC program: an skb. Headers are read and written in place
+ * (the verifier has the skb's head unshared first); helpers do the rest, because
+ * only they see whether the skb's checksums are complete, partial or verified.
+ * Any helper that changes the skb ends the life of pointers into it.
+ */
 #define context __sk_buff
 
 #define CTX_PASS TC_ACT_OK
 #define CTX_DROP TC_ACT_SHOT
 
+/*
+ * A load of 32 bits that the verifier knows to yield a pointer. Volatile: the
+ * compiler must not keep the 32 bits in a register and extend them elsewhere.
+ */
+#define CTX_POINTER(ctx, field) ((void *)(long)*(const volatile __u32 *)&(ctx)->field)
+
 static __always_inline void *ctx_data(const struct context *ctx)
 {
-	return (void *)(long)ctx->data;
+	return CTX_POINTER(ctx, data);
 }
 
 static __always_inline void *ctx_data_end(const struct context *ctx)
 {
-	return (void *)(long)ctx->data_end;
+	return CTX_POINTER(ctx, data_end);
+}
+
+static __always_inline void *ctx_data_meta(const struct context *ctx)
+{
+	return CTX_POINTER(ctx, data_meta);
 }
 
 static __always_inline __u32 ctx_len(const struct context *ctx)
@@ -28,10 +46,72 @@ static __always_inline __u32 ctx_ifindex(const struct context *ctx)
 	return ctx->ifindex;
 }
 
-/* Copies the first len bytes out; returns how many it copied. */
+/* size bytes of the packet at off; NULL when its linear part has not so many. */
+static __always_inline void *ctx_at(const struct context *ctx, __u32 off, __u32 size)
+{
+	void *at = ctx_data(ctx) + off;
+
+	return at + size <= ctx_data_end(ctx) ? at : NULL;
+}
+
+/* The same for the first look at a header, which may still lie in a page of the skb. */
+static __always_inline void *ctx_header(struct context *ctx, __u32 off, __u32 size)
+{
+	void *at = ctx_at(ctx, off, size);
+
+	if (at || off + size > ctx->len)
+		return at;
+	if (bpf_skb_pull_data(ctx, off + size))
+		return NULL;
+	return ctx_at(ctx, off, size);
+}
+
+/* The frame is addressed to this machine and to this device, not to one of its VLANs. */
+static __always_inline bool ctx_for_us(const struct context *ctx)
+{
+	return ctx->pkt_type == PACKET_HOST && !ctx->vlan_present;
+}
+
+/* See nat.h. */
+static __always_inline int ctx_l4_csum(struct context *ctx, __u32 off, __u16 addr_csum, __u16 port_csum, bool udp,
+				       bool ipv6)
+{
+	__u64 flags = udp ? BPF_F_MARK_MANGLED_0 : 0; /* RFC 768: 0 stays 0, and is never the result */
+
+	if (addr_csum) {
+		__u64 pseudo = flags | BPF_F_PSEUDO_HDR;
+
+		/*
+		 * An skb with a verified sum of all its bytes: IPv4's header checksum
+		 * makes up for the new address in it, with IPv6 only this one does.
+		 * Kernels that do not know the flag refuse it.
+		 */
+		if (!ipv6 || bpf_l4_csum_replace(ctx, off, 0, addr_csum, pseudo | BPF_F_IPV6))
+			if (bpf_l4_csum_replace(ctx, off, 0, addr_csum, pseudo))
+				return -1;
+	}
+	if (port_csum && bpf_l4_csum_replace(ctx, off, 0, port_csum, flags))
+		return -1;
+	return 0;
+}
+
+static __always_inline int ctx_set_byte(struct context *ctx, __u32 off, __u8 value)
+{
+	return bpf_skb_store_bytes(ctx, off, &value, 1, BPF_F_RECOMPUTE_CSUM);
+}
+
+/* Length for bpf_fib_lookup's check against the MTU of the way out: it knows the skb, and what GSO will cut. */
+static __always_inline __u16 ctx_fib_len(__u32 l3_len __attribute__((unused)))
+{
+	return 0;
+}
+
+/* Copies the first len bytes out, at most CTX_COPY_MAX of them; returns how many it copied. */
+#define CTX_COPY_MAX 192
+
 static __always_inline __u32 ctx_copy(struct context *ctx, void *to, __u32 len)
 {
-	if (len == 0 || len > 192)
+	if (len == 0 || len > CTX_COPY_MAX)
 		return 0;
 	return bpf_skb_load_bytes(ctx, 0, to, len) ? 0 : len;
 }

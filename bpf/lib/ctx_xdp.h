@@ -2,23 +2,38 @@
 #ifndef LIB_CTX_H
 #define LIB_CTX_H
 
+#include "config.h"
+#include "csum.h"
+
 /*
  * The packet in an XDP program: plain memory. ctx_skb.h has the same functions
- * for the same meaning, so that one body serves both.
+ * with the same meaning for TC, so that one body serves both.
  */
 #define context xdp_md
+#define LIB_CTX_XDP
 
 #define CTX_PASS XDP_PASS
 #define CTX_DROP XDP_DROP
 
+/*
+ * A load of 32 bits that the verifier knows to yield a pointer. Volatile: the
+ * compiler must not keep the 32 bits in a register and extend them elsewhere.
+ */
+#define CTX_POINTER(ctx, field) ((void *)(long)*(const volatile __u32 *)&(ctx)->field)
+
 static __always_inline void *ctx_data(const struct context *ctx)
 {
-	return (void *)(long)ctx->data;
+	return CTX_POINTER(ctx, data);
 }
 
 static __always_inline void *ctx_data_end(const struct context *ctx)
 {
-	return (void *)(long)ctx->data_end;
+	return CTX_POINTER(ctx, data_end);
+}
+
+static __always_inline void *ctx_data_meta(const struct context *ctx)
+{
+	return CTX_POINTER(ctx, data_meta);
 }
 
 static __always_inline __u32 ctx_len(const struct context *ctx)
@@ -31,15 +46,87 @@ static __always_inline __u32 ctx_ifindex(const struct context *ctx)
 	return ctx->ingress_ifindex;
 }
 
-/* Copies the first len bytes out; returns how many it copied. No helper does this before 5.18. */
+/* size bytes of the packet at off; NULL when it has not so many. */
+static __always_inline void *ctx_at(const struct context *ctx, __u32 off, __u32 size)
+{
+	void *at = ctx_data(ctx) + off;
+
+	return at + size <= ctx_data_end(ctx) ? at : NULL;
+}
+
+/* The same for the first look at a header. */
+static __always_inline void *ctx_header(struct context *ctx, __u32 off, __u32 size)
+{
+	return ctx_at(ctx, off, size);
+}
+
+/* The frame is addressed to this machine, not merely flooded to it. */
+static __always_inline bool ctx_for_us(const struct context *ctx)
+{
+	const struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
+
+	return eth && *(__u32 *)eth->h_dest == *(const volatile __u32 *)config.nic_mac &&
+	       *(__u16 *)(eth->h_dest + 4) == *(const volatile __u16 *)(config.nic_mac + 4);
+}
+
+/* See nat.h. */
+static __always_inline int ctx_l4_csum(struct context *ctx, __u32 off, __u16 addr_csum, __u16 port_csum, bool udp,
+				       bool ipv6 __attribute__((unused)))
+{
+	__sum16 *check = ctx_at(ctx, off, sizeof(*check));
+
+	if (!check)
+		return -1;
+	if (udp && *check == 0) /* RFC 768: the sender computed none */
+		return 0;
+	*check = csum_update(*check, csum_add(addr_csum, port_csum));
+	if (udp && *check == 0)
+		*check = 0xffff;
+	return 0;
+}
+
+static __always_inline int ctx_set_byte(struct context *ctx, __u32 off, __u8 value)
+{
+	__u8 *at = ctx_at(ctx, off, 1);
+
+	if (!at)
+		return -1;
+	*at = value;
+	return 0;
+}
+
+/* Length for bpf_fib_lookup's check against the MTU of the way out. */
+static __always_inline __u16 ctx_fib_len(__u32 l3_len)
+{
+	return l3_len < 0xffff ? l3_len : 0xffff;
+}
+
+/*
+ * Copies the first len bytes out, at most CTX_COPY_MAX of them; returns how
+ * many it copied. No helper does this before 5.18.
+ */
+#define CTX_COPY_MAX 192
+
 static __always_inline __u32 ctx_copy(struct context *ctx, __u8 *to, __u32 len)
 {
-	const __u8 *from = ctx_data(ctx), *end = ctx_data_end(ctx);
-	__u32 i;
+	const __u64 *from;
+	__u32 last = len - 8;
 
-	for (i = 0; i < len && i < 192 && from + i + 1 <= end; i++)
-		to[i] = from[i];
-	return i;
+	for (__u32 off = 0; off < CTX_COPY_MAX; off += 8) {
+		from = ctx_at(ctx, off, 8);
+		if (!from)
+			break;
+		*(__u64 *)(to + off) = *from;
+	}
+	/* What is no multiple of 8 overlaps with what is copied already. */
+	barrier_var(last);
+	if (last > CTX_COPY_MAX - 8)
+		return 0;
+	from = ctx_at(ctx, last, 8);
+	if (!from)
+		return 0;
+	*(__u64 *)(to + last) = *from;
+	return len;
 }
 
 #endif /* LIB_CTX_H */

@@ -29,6 +29,16 @@ static __always_inline const struct endpoint *endpoint_lookup(const struct addr 
 	return bpf_map_lookup_elem(&endpoints, addr);
 }
 
+/*
+ * The lookup found no pod. Beside a test of another pointer a plain !pod becomes
+ * arithmetic on both in the compiler's hands, and verifiers refuse that.
+ */
+static __always_inline bool endpoint_none(const struct endpoint *pod)
+{
+	barrier_var(pod);
+	return !pod;
+}
+
 /* Whose packets come in by an lxc device. A family the pod lacks is all zero. */
 struct device {
 	struct addr ipv4;

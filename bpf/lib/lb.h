@@ -2,7 +2,9 @@
 #ifndef LIB_LB_H
 #define LIB_LB_H
 
-#include "tuple.h"
+#include "endpoint.h"
+#include "ipcache.h"
+#include "snat.h"
 
 /*
  * Services and their backends.
@@ -110,6 +112,96 @@ static __always_inline const struct backend *backend_select(const struct service
 		return backend;
 	service = service_lookup(tuple); /* changed while we looked? */
 	return service ? backend_in_slot(service_read(service), hash) : NULL;
+}
+
+/* Where a packet comes from. */
+enum side {
+	INSIDE,	 /* a pod of this node */
+	OUTSIDE, /* the NIC */
+};
+
+/*
+ * Whether the backend must answer to this node's own address, so that the answer
+ * comes by here: from outside, when the backend is on another node; from a pod,
+ * when the backend is outside the cluster or is the pod itself, which would not
+ * take a packet from its own address.
+ */
+static __always_inline bool lb_needs_snat(const struct tuple *tuple, const struct backend *backend, bool local,
+					  enum side side)
+{
+	if (side == OUTSIDE)
+		return !local;
+	if (local)
+		return addr_equal(&backend->addr, &tuple->saddr);
+	return entity_of(&backend->addr) == ENTITY_WORLD;
+}
+
+static __always_inline enum ct_flag lb_reply_flags(bool local_pod, bool local, enum side side)
+{
+	enum ct_flag flags = CT_REPLY | CT_TRANSLATE;
+
+	if (side == INSIDE)
+		flags |= CT_LOCAL;
+	if (local && !local_pod)
+		flags |= CT_EGRESS; /* the node's own stack answers */
+	return flags;
+}
+
+/* Opens the flow of slow_path.tuple to a backend of its service. Returns a drop reason. */
+__noinline int lb_open_flow(struct context *ctx, enum side side, __u32 ipv6)
+{
+	struct slow_path *slow = slow_path_of();
+	const struct service *service;
+	const struct backend *backend;
+	struct ct_entry *forward;
+	bool local_pod, local;
+
+	if (!slow)
+		return DROP_CT_FULL;
+	service = service_lookup(&slow->tuple);
+	backend = service ? backend_select(service, &slow->tuple) : NULL;
+	if (!backend)
+		return DROP_NO_BACKEND;
+
+	local_pod = endpoint_lookup(&backend->addr);
+	local = local_pod || is_node_address(&backend->addr);
+	forward = &slow->forward;
+	__builtin_memset(forward, 0, sizeof(*forward));
+	forward->flags = local ? CT_TRANSLATE | CT_LOCAL : CT_TRANSLATE;
+	forward->reply_flags = lb_reply_flags(local_pod, local, side);
+	forward->saddr = slow->tuple.saddr;
+	if (lb_needs_snat(&slow->tuple, backend, local, side))
+		node_address(&forward->saddr, ipv6);
+	forward->daddr = backend->addr;
+	forward->dport = backend->port;
+	return flow_open(ctx, SNAT_TRIES);
+}
+
+/*
+ * Opens a flow to the service that pkt is addressed to. *entry is the flow, or
+ * NULL when there is no such service. Returns a drop reason.
+ */
+static __always_inline int lb_open(struct context *ctx, const struct packet *pkt, enum side side,
+				   struct ct_entry **entry)
+{
+	const struct service *service = service_lookup(&pkt->tuple);
+	struct slow_path *slow;
+	int reason;
+
+	*entry = NULL;
+	if (!service || (side == OUTSIDE && !(service->flags & SERVICE_EXTERNAL)))
+		return DROP_NONE;
+	if (pkt->fragment)
+		return DROP_FRAGMENT;
+	slow = slow_path_of();
+	if (!slow)
+		return DROP_CT_FULL;
+	slow->tuple = pkt->tuple;
+	reason = lb_open_flow(ctx, side, pkt->ipv6);
+	if (reason)
+		return reason;
+	*entry = bpf_map_lookup_elem(&ct, &pkt->tuple);
+	return *entry ? DROP_NONE : DROP_CT_FULL; /* evicted already */
 }
 
 #endif /* LIB_LB_H */

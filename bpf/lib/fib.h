@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef LIB_FIB_H
+#define LIB_FIB_H
+
+#include "parse.h"
+
+/* Being a router: the way out, the hop that a packet loses, the Ethernet header of the next one. */
+
+/*
+ * Asks the kernel's FIB for the way of a packet from saddr to daddr. Returns
+ * BPF_FIB_LKUP_RET_…; fib has device, next hop and MACs as far as they are known.
+ */
+static __always_inline long fib_lookup(struct context *ctx, struct bpf_fib_lookup *fib, const struct packet *pkt,
+				       const struct addr *saddr, const struct addr *daddr)
+{
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->ifindex = ctx_ifindex(ctx);
+	fib->l4_protocol = pkt->tuple.proto;
+	fib->tot_len = ctx_fib_len(pkt->l3_len);
+	if (pkt->ipv6) {
+		fib->family = AF_INET6;
+		__builtin_memcpy(fib->ipv6_src, saddr, sizeof(*saddr));
+		__builtin_memcpy(fib->ipv6_dst, daddr, sizeof(*daddr));
+	} else {
+		fib->family = AF_INET;
+		fib->ipv4_src = saddr->words[3];
+		fib->ipv4_dst = daddr->words[3];
+	}
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+}
+
+/* A hop taken off TTL or hop limit, which must be more than 1. Returns a drop reason. */
+static __always_inline int ttl_decrement(struct context *ctx, const struct packet *pkt)
+{
+	struct iphdr *ip;
+
+	if (pkt->ipv6)
+		return ctx_set_byte(ctx, L3_OFF + offsetof(struct ipv6hdr, hop_limit), pkt->ttl - 1) ? DROP_REWRITE : DROP_NONE;
+	ip = ctx_at(ctx, L3_OFF, sizeof(*ip));
+	if (!ip)
+		return DROP_REWRITE;
+	ip->ttl = pkt->ttl - 1;
+	ip->check = csum_update(ip->check, bpf_htons(0xfeff)); /* minus 0x0100 */
+	return DROP_NONE;
+}
+
+/* Returns a drop reason. */
+static __always_inline int eth_address(struct context *ctx, const __u8 *dmac, const __u8 *smac)
+{
+	struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
+
+	if (!eth)
+		return DROP_REWRITE;
+	__builtin_memcpy(eth->h_dest, dmac, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, smac, ETH_ALEN);
+	return DROP_NONE;
+}
+
+/* Both at once: what a router does to a frame that it sends on. Returns a drop reason. */
+static __always_inline int hop(struct context *ctx, const struct packet *pkt, const __u8 *dmac, const __u8 *smac)
+{
+	int reason = ttl_decrement(ctx, pkt);
+
+	return reason ? reason : eth_address(ctx, dmac, smac);
+}
+
+#endif /* LIB_FIB_H */

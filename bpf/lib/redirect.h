@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef LIB_REDIRECT_H
+#define LIB_REDIRECT_H
+
+#include "ct.h"
+#include "endpoint.h"
+#include "fib.h"
+#include "verdict.h"
+
+/*
+ * Where TC sends packets, past the node's stack and its netfilter. Packets must
+ * have a hop left (ttl > 1). bpf_redirect stands in for the two helpers of 5.10:
+ * a pod's packets then pass its lxc device, and unresolved neighbours need the
+ * stack.
+ */
+
+static __always_inline int redirected(struct context *ctx, enum trace_point point, enum verdict verdict, __u32 target,
+				      long err)
+{
+	if (err != TC_ACT_REDIRECT)
+		return drop(ctx, point, DROP_REDIRECT);
+	trace(ctx, point, verdict, DROP_NONE, target);
+	return TC_ACT_REDIRECT;
+}
+
+/* Into a pod of this node. */
+static __always_inline int deliver(struct context *ctx, enum trace_point point, const struct packet *pkt,
+				   const struct endpoint *pod)
+{
+	__u32 ifindex = pod->ifindex;
+	int reason = hop(ctx, pkt, pod->pod_mac, pod->lxc_mac);
+
+	if (reason)
+		return drop(ctx, point, reason);
+	if (config.has_redirect_peer)
+		return redirected(ctx, point, VERDICT_REDIRECT_PEER, ifindex, bpf_redirect_peer(ifindex, 0));
+	return redirected(ctx, point, VERDICT_REDIRECT, ifindex, bpf_redirect(ifindex, 0));
+}
+
+/* Out of the NIC to a known neighbour. */
+static __always_inline int send(struct context *ctx, enum trace_point point, const struct packet *pkt, const __u8 *dmac)
+{
+	__u8 smac[ETH_ALEN];
+	int reason;
+
+	for (int i = 0; i < ETH_ALEN; i++)
+		smac[i] = config.nic_mac[i];
+	reason = hop(ctx, pkt, dmac, smac);
+	if (reason)
+		return drop(ctx, point, reason);
+	return redirected(ctx, point, VERDICT_REDIRECT, config.nic, bpf_redirect(config.nic, 0));
+}
+
+/* Out of the NIC to the next hop that the FIB found; the kernel resolves it. */
+static __always_inline int send_neigh(struct context *ctx, enum trace_point point, const struct packet *pkt,
+				      const struct bpf_fib_lookup *fib)
+{
+	struct bpf_redir_neigh next_hop = {.nh_family = fib->family};
+	int reason = ttl_decrement(ctx, pkt);
+
+	if (reason)
+		return drop(ctx, point, reason);
+	__builtin_memcpy(next_hop.ipv6_nh, fib->ipv6_dst, sizeof(next_hop.ipv6_nh));
+	return redirected(ctx, point, VERDICT_REDIRECT_NEIGH, config.nic,
+			  bpf_redirect_neigh(config.nic, &next_hop, sizeof(next_hop), 0));
+}
+
+/*
+ * Towards another machine, as the node's FIB says. What has no way out of the
+ * NIC goes to the stack, which forwards it or tells the sender why not, but only
+ * if entry is NULL: a translated packet is not one that the sender knows, and
+ * with the node's own address as source the stack would take it for forged.
+ */
+static __always_inline int forward(struct context *ctx, enum trace_point point, const struct packet *pkt,
+				   const struct ct_entry *entry)
+{
+	struct bpf_fib_lookup fib;
+	long found = fib_lookup(ctx, &fib, pkt, &pkt->tuple.saddr, &pkt->tuple.daddr);
+
+	if ((found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH) && fib.ifindex == config.nic) {
+		if (config.has_redirect_neigh)
+			return send_neigh(ctx, point, pkt, &fib);
+		if (found == BPF_FIB_LKUP_RET_SUCCESS)
+			return send(ctx, point, pkt, fib.dmac);
+		if (entry)
+			return drop(ctx, point, DROP_NO_NEIGHBOUR);
+	}
+	if (!entry)
+		return pass(ctx, point);
+	return drop(ctx, point, found == BPF_FIB_LKUP_RET_FRAG_NEEDED ? DROP_TOO_BIG : DROP_NO_ROUTE);
+}
+
+#endif /* LIB_REDIRECT_H */
