@@ -1,0 +1,143 @@
+package bpf_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/skbench/skbench/bpf"
+	"github.com/skbench/skbench/harness/packet"
+)
+
+// tcp sends one segment of the client's connection to a NodePort.
+func (r *rig) tcp(t testing.TB, f family, flags packet.Flags) outcome {
+	t.Helper()
+	return r.send(t, r.xdp(), client, node1, packet.TCP{Src: client.at(f, 40000), Dst: node1.at(f, 30080), Flags: flags})
+}
+
+// closing tells how many entries saw FIN or RST.
+func (r *rig) closing(t testing.TB) int {
+	t.Helper()
+	n := 0
+	for _, flow := range r.checkFlows(t) {
+		if flow.Closing {
+			n++
+		}
+	}
+	return n
+}
+
+func TestPortUsedAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, f := range families {
+		for name, end := range map[string]packet.Flags{"after FIN": packet.FIN | packet.ACK, "after RST": packet.RST} {
+			t.Run(string(f)+"/"+name, func(t *testing.T) {
+				require.NoError(t, r.DeleteFlows())
+				r.serve(t, bpf.TCP, node1.at(f, 30080), remote.at(f, 80))
+				first := r.tcp(t, f, packet.SYN)
+				require.Equal(t, remote.at(f, 80), first.Dst())
+				r.serve(t, bpf.TCP, node1.at(f, 30080), remote2.at(f, 80))
+
+				require.Equal(t, remote.at(f, 80), r.tcp(t, f, packet.SYN).Dst(), "a SYN sent again")
+				require.Equal(t, remote.at(f, 80), r.tcp(t, f, packet.ACK).Dst(), "the connection")
+				require.Zero(t, r.closing(t))
+				require.Equal(t, remote.at(f, 80), r.tcp(t, f, end).Dst(), "its end")
+				require.Equal(t, 2, r.closing(t), "both directions")
+				require.Equal(t, remote.at(f, 80), r.tcp(t, f, packet.ACK).Dst(), "what follows the end")
+
+				require.Equal(t, remote2.at(f, 80), r.tcp(t, f, packet.SYN).Dst(), "a new connection from the same port")
+				require.Zero(t, r.closing(t))
+				require.Len(t, r.checkFlows(t), 2, "nothing is left of the old one")
+			})
+		}
+	}
+}
+
+func TestEndSeenInReply(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t, bpf.TCP, node1.at(v4, 30080), remote.at(v4, 80))
+	syn := r.tcp(t, v4, packet.SYN)
+	rst := packet.TCP{Src: remote.at(v4, 80), Dst: syn.Src(), Flags: packet.RST | packet.ACK}
+	r.send(t, r.xdp(), node2, node1, rst).is(t, bpf.Tx, r.nic)
+	require.Equal(t, 2, r.closing(t))
+}
+
+// TestEviction removes one half of a flow, as the table does when it is full.
+func TestEviction(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	eachFlow(t, balanced, func(t *testing.T, f family, p bpf.Protocol) {
+		r.serve(t, p, node1.at(f, 30080), remote.at(f, 80), remote2.at(f, 80), podB.at(f, 80))
+		request := bpf.Tuple{Src: client.at(f, 40000), Dst: node1.at(f, 30080), Protocol: p}
+		send := func(t *testing.T) outcome {
+			return r.send(t, r.xdp(), client, node1, message(p, request.Src, request.Dst))
+		}
+		t.Run("forward half", func(t *testing.T) {
+			require.NoError(t, r.DeleteFlows())
+			first := send(t)
+			require.NoError(t, r.EvictFlow(request))
+			again := send(t)
+			require.Equal(t, first.Dst(), again.Dst(), "backend")
+			require.Equal(t, first.Src(), again.Src(), "source port")
+			require.Len(t, r.checkFlows(t), 2)
+		})
+		t.Run("reply half", func(t *testing.T) {
+			require.NoError(t, r.DeleteFlows())
+			first := send(t)
+			reply := bpf.Tuple{Src: first.Dst(), Dst: first.Src(), Protocol: p}
+			require.NoError(t, r.EvictFlow(reply))
+			require.NoError(t, r.AgeFlow(request)) // within a second of traffic the flow is looked after
+			require.Equal(t, first.Src(), send(t).Src())
+			require.Equal(t, client.mac, r.checkFlows(t)[reply].MAC, "the reply's way is known again")
+		})
+	})
+}
+
+// TestEvictedTupleIsTaken has another flow take the port of one that lost its reply half; there is only one port.
+func TestEvictedTupleIsTaken(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *bpf.Config) { c.SNATPorts = bpf.PortRange{Min: 50000, Max: 50000} })
+	eachFlow(t, balanced, func(t *testing.T, f family, p bpf.Protocol) {
+		require.NoError(t, r.DeleteFlows())
+		r.serve(t, p, node1.at(f, 30080), remote.at(f, 80))
+		send := func(from machine) outcome {
+			return r.offer(t, r.xdp(), from, node1, message(p, from.at(f, 40000), node1.at(f, 30080)))
+		}
+		require.Equal(t, node1.at(f, 50000), send(client).Src())
+		require.NoError(t, r.EvictFlow(bpf.Tuple{Src: remote.at(f, 80), Dst: node1.at(f, 50000), Protocol: p}))
+		require.Equal(t, node1.at(f, 50000), send(silent).Src())
+
+		require.NoError(t, r.AgeFlow(bpf.Tuple{Src: client.at(f, 40000), Dst: node1.at(f, 30080), Protocol: p}))
+		send(client).dropped(t, bpf.SNATNoPort) // what is left of the first flow must not share the second one's tuple
+		require.Len(t, r.checkFlows(t), 2, "and is gone")
+	})
+}
+
+func TestLastSeen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t, bpf.UDP, node1.at(v4, 30080), remote.at(v4, 80))
+	request := bpf.Tuple{Src: client.at(v4, 40000), Dst: node1.at(v4, 30080), Protocol: bpf.UDP}
+	out := r.send(t, r.xdp(), client, node1, message(bpf.UDP, request.Src, request.Dst))
+	require.NoError(t, r.AgeFlow(request))
+	require.EqualValues(t, 1, r.checkFlows(t)[request].LastSeen)
+	again := r.send(t, r.xdp(), client, node1, message(bpf.UDP, request.Src, request.Dst))
+	require.Greater(t, r.checkFlows(t)[request].LastSeen, out.event.Time)
+	require.Less(t, r.checkFlows(t)[request].LastSeen, again.event.Time)
+}
+
+// TestFullTable opens many times more flows than fit: each is served, and the table stays in bounds.
+func TestFullTable(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t, bpf.UDP, node1.at(v4, 30080), remote.at(v4, 80))
+	for i := range uint16(5000) {
+		r.offer(t, r.xdp(), client, node1, message(bpf.UDP, client.at(v4, 10000+i), node1.at(v4, 30080))).is(t, bpf.Tx, r.nic)
+	}
+	flows, err := r.Flows()
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(flows), int(smallMaps.Flows))
+	require.NotEmpty(t, flows)
+}

@@ -1,0 +1,29 @@
+package bpf
+
+import "fmt"
+
+// EvictFlow removes one entry of conntrack, as the kernel does when the table is full.
+func (n *Node) EvictFlow(t Tuple) error {
+	if err := n.Maps.CT.Delete(t.raw()); err != nil {
+		return fmt.Errorf("%s: %w", t, err)
+	}
+	return nil
+}
+
+// AgeFlow makes an entry look as if it had last been brought up to date long ago.
+func (n *Node) AgeFlow(t Tuple) error {
+	var entry hostCtEntry
+	if err := n.Maps.CT.Lookup(t.raw(), &entry); err != nil {
+		return fmt.Errorf("%s: %w", t, err)
+	}
+	entry.Tick -= 1 << 15
+	entry.LastSeen = 1
+	return n.Maps.CT.Put(t.raw(), entry)
+}
+
+func (t Tuple) raw() hostTuple {
+	return hostTuple{
+		Saddr: rawAddr(t.Src.Addr()), Daddr: rawAddr(t.Dst.Addr()),
+		Sport: rawPort(t.Src.Port()), Dport: rawPort(t.Dst.Port()), Proto: uint8(t.Protocol),
+	}
+}

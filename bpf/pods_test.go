@@ -1,0 +1,147 @@
+package bpf_test
+
+import (
+	"testing"
+
+	"github.com/skbench/skbench/bpf"
+	"github.com/skbench/skbench/harness/packet"
+)
+
+func TestPodToPodOnOneNode(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	eachFlow(t, protocols, func(t *testing.T, f family, p bpf.Protocol) {
+		request := message(p, podA.at(f, 40000), podB.at(f, port(p, 80)))
+		out := r.send(t, r.fromA(), podA, lxcA, request)
+		out.is(t, bpf.RedirectPeer, r.lxcB)
+		out.became(t, frame(lxcB, podB), hops(f, 63), request)
+
+		reply := message(p, podB.at(f, port(p, 80)), podA.at(f, 40000))
+		out = r.send(t, r.fromB(), podB, lxcB, reply)
+		out.is(t, bpf.RedirectPeer, r.lxcA)
+		out.became(t, frame(lxcA, podA), hops(f, 63), reply)
+	})
+}
+
+func TestPodToPodOnAnotherNode(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	eachFlow(t, protocols, func(t *testing.T, f family, p bpf.Protocol) {
+		request := message(p, podA.at(f, 40000), remote.at(f, port(p, 80)))
+		out := r.send(t, r.fromA(), podA, lxcA, request)
+		out.is(t, bpf.RedirectNeigh, r.nic)
+		out.became(t, frame(podA, lxcA), hops(f, 63), request) // the kernel writes the next hop's MAC
+
+		out = r.send(t, r.toNetdev(r.lxcA), node1, node2, hops(f, 63), request)
+		out.untouched(t)
+
+		reply := message(p, remote.at(f, port(p, 80)), podA.at(f, 40000))
+		r.send(t, r.xdp(), node2, node1, hops(f, 63), reply).untouched(t)
+		out = r.send(t, r.fromNetdev(), node2, node1, hops(f, 63), reply)
+		out.is(t, bpf.RedirectPeer, r.lxcA)
+		out.became(t, frame(lxcA, podA), hops(f, 62), reply)
+	})
+}
+
+func TestWithoutRedirectHelpers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *bpf.Config) { c.WithoutRedirectPeer, c.WithoutRedirectNeigh = true, true })
+	eachFlow(t, protocols, func(t *testing.T, f family, p bpf.Protocol) {
+		local := message(p, podA.at(f, 40000), podB.at(f, port(p, 80)))
+		out := r.send(t, r.fromA(), podA, lxcA, local)
+		out.is(t, bpf.Redirect, r.lxcB)
+		out.became(t, frame(lxcB, podB), hops(f, 63), local)
+		r.send(t, r.toA(r.lxcA), lxcB, podB, hops(f, 63), local).untouched(t)
+
+		remotely := message(p, podA.at(f, 40000), remote.at(f, port(p, 80)))
+		out = r.send(t, r.fromA(), podA, lxcA, remotely)
+		out.is(t, bpf.Redirect, r.nic)
+		out.became(t, frame(node1, node2), hops(f, 63), remotely)
+
+		// A neighbour that is not resolved yet is the stack's.
+		r.send(t, r.fromA(), podA, lxcA, message(p, podA.at(f, 40000), silent.at(f, port(p, 80)))).untouched(t)
+	})
+}
+
+func TestPodAndItsNode(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	eachFlow(t, protocols, func(t *testing.T, f family, p bpf.Protocol) {
+		for _, own := range []machine{node1, lxcA} {
+			r.send(t, r.fromA(), podA, lxcA, message(p, podA.at(f, 40000), own.at(f, port(p, 80)))).untouched(t)
+			r.send(t, r.toA(0), lxcA, podA, message(p, own.at(f, port(p, 80)), podA.at(f, 40000))).untouched(t)
+		}
+	})
+}
+
+func TestSourceOfPod(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	eachFlow(t, protocols, func(t *testing.T, f family, p bpf.Protocol) {
+		for name, forged := range map[string]machine{"another pod's": podB, "the node's": node1, "the world's": world} {
+			t.Run(name, func(t *testing.T) {
+				out := r.send(t, r.fromA(), podA, lxcA, message(p, forged.at(f, 40000), remote.at(f, port(p, 80))))
+				out.dropped(t, bpf.InvalidSource)
+			})
+		}
+	})
+	t.Run("unknown device", func(t *testing.T) {
+		nobody := r.fromA()
+		nobody.device = r.nic
+		r.send(t, nobody, podA, node1, message(bpf.TCP, podA.at(v4, 40000), remote.at(v4, 80))).dropped(t, bpf.NoEndpoint)
+	})
+}
+
+func TestTTLRunsOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t, bpf.TCP, node1.at(v4, 30080), remote.at(v4, 80))
+	r.serve(t, bpf.TCP, node1.at(v6, 30080), remote.at(v6, 80))
+	for _, f := range families {
+		t.Run(string(f), func(t *testing.T) {
+			// Untranslated: the stack tells the sender.
+			r.send(t, r.fromA(), podA, lxcA, hops(f, 1), message(bpf.TCP, podA.at(f, 40000), podB.at(f, 80))).untouched(t)
+			r.send(t, r.fromA(), podA, lxcA, hops(f, 1), message(bpf.TCP, podA.at(f, 40000), remote.at(f, 80))).untouched(t)
+			r.send(t, r.fromNetdev(), node2, node1, hops(f, 1), message(bpf.TCP, remote.at(f, 80), podA.at(f, 40000))).untouched(t)
+
+			// A service: only TC drops, where it is sure that nobody else will answer.
+			request := message(bpf.TCP, client.at(f, 40000), node1.at(f, 30080))
+			r.send(t, r.xdp(), client, node1, hops(f, 1), request).untouched(t)
+			r.send(t, r.fromNetdev(), client, node1, hops(f, 1), request).dropped(t, bpf.TTLExpired)
+		})
+	}
+}
+
+func TestNotForTheDatapath(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	elsewhere := host("172.16.0.3", "fd00:172:16::3", "02:01:00:00:00:03")
+	group := host("224.0.0.251", "ff02::fb", "01:00:5e:00:00:fb")
+	for _, f := range families {
+		t.Run(string(f), func(t *testing.T) {
+			udp := message(bpf.UDP, podA.at(f, 40000), podB.at(f, 53))
+			for _, at := range []hook{r.xdp(), r.fromNetdev()} {
+				r.send(t, at, node2, elsewhere, udp).untouched(t) // flooded to us
+				r.send(t, at, node2, group, udp).untouched(t)
+			}
+			r.send(t, r.fromA(), podA, elsewhere, udp).untouched(t)
+			r.send(t, r.fromA(), podA, group, message(bpf.UDP, podA.at(f, 5353), group.at(f, 5353))).untouched(t)
+
+			for _, at := range []hook{r.xdp(), r.fromNetdev()} {
+				r.send(t, at, node2, node1, icmpError(f)).untouched(t)
+			}
+			r.send(t, r.fromA(), podA, lxcA, icmpErrorFrom(f, podA)).untouched(t)
+		})
+	}
+}
+
+func icmpError(f family) packet.Template { return icmpErrorFrom(f, remote) }
+
+// icmpErrorFrom is "port unreachable" about a datagram.
+func icmpErrorFrom(f family, from machine) packet.Template {
+	about := packet.UDP{Src: podB.at(f, 40000), Dst: from.at(f, 53)}
+	if f == v6 {
+		return packet.ICMPv6{Src: from.ipv6, Dst: podB.ipv6, Type: packet.ICMPv6DestinationUnreachable, Code: packet.ICMPv6PortUnreachable, Embedded: about}
+	}
+	return packet.ICMP{Src: from.ipv4, Dst: podB.ipv4, Type: packet.ICMPDestinationUnreachable, Code: packet.ICMPPortUnreachable, Embedded: about}
+}
