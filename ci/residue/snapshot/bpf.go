@@ -53,6 +53,10 @@ func (m *machine) listPrograms() (map[string]Thing, error) {
 		if err != nil {
 			return Thing{}, err
 		}
+		isFilter := info.Type == ebpf.SchedCLS || info.Type == ebpf.SchedACT || info.Type == ebpf.XDP
+		if isFilter && len(m.holders[key]) == 0 {
+			m.share(filters, key)
+		}
 		maps, _ := info.MapIDs()
 		for _, id := range maps {
 			m.share(key, fmt.Sprintf("map %d", id))
@@ -74,6 +78,9 @@ func (m *machine) listMaps() (map[string]Thing, error) {
 		info, err := bpfMap.Info()
 		if err != nil {
 			return Thing{}, err
+		}
+		if len(m.holders[key]) == 0 {
+			m.share(mappedMaps, key)
 		}
 		if id, ok := info.BTFID(); ok {
 			m.share(key, fmt.Sprintf("btf %d", id))

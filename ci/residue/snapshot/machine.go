@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"maps"
 	"os"
@@ -15,13 +16,24 @@ type machine struct {
 	ours      func(all map[int]Process, p Process) bool
 	folders   []string
 	processes map[int]Process
-	// holders of a thing, by its name: net:[inode], "prog 12", "map 12", "link 12", "btf 12", or the path of an open file.
+	// holders of a thing, by its name: net:[inode], "prog 12", "map 12", "link 12", "btf 12", the path of an open file, or one of the
+	// two below.
 	holders map[string][]Process
 	mounts  []mount
+	own     string // net:[inode] of the machine's own network namespace
 }
 
+// What cannot be told exactly.
+const (
+	// mappedMaps are the BPF maps that a process has in its memory. They live on there when all descriptors are closed, and nothing tells
+	// which maps they are.
+	mappedMaps = "mapped maps"
+	// filters are the programs that devices in namespaces of a process run, by a TC filter or XDP without a link.
+	filters = "filters"
+)
+
 func lookAround(o Options) (*machine, error) {
-	m := &machine{ours: o.Ours, folders: o.Folders, holders: map[string][]Process{}}
+	m := &machine{ours: o.Ours, folders: o.Folders, holders: map[string][]Process{}, own: readLink("/proc/self/ns/net")}
 	if m.ours == nil {
 		m.ours = func(map[int]Process, Process) bool { return false }
 	}
@@ -46,6 +58,9 @@ func (m *machine) addHoldings(p Process) {
 	for _, link := range links {
 		m.addHolder(readLink(link), p)
 	}
+	if maps, _ := os.ReadFile(proc + "/maps"); bytes.Contains(maps, []byte("anon_inode:bpf-map")) {
+		m.addHolder(mappedMaps, p)
+	}
 	descriptors, _ := os.ReadDir(proc + "/fd")
 	for _, d := range descriptors {
 		target := readLink(proc + "/fd/" + d.Name())
@@ -59,6 +74,9 @@ func (m *machine) addHoldings(p Process) {
 func (m *machine) addHolder(name string, p Process) {
 	if name != "" && !slices.Contains(m.holders[name], p) {
 		m.holders[name] = append(m.holders[name], p)
+	}
+	if isNamespace(name) && name != m.own {
+		m.addHolder(filters, p)
 	}
 }
 

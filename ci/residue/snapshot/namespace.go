@@ -16,7 +16,7 @@ import (
 func (m *machine) listNamespaces() (map[string]Thing, error) {
 	things := map[string]Thing{}
 	for name, holders := range m.holders {
-		if strings.HasPrefix(name, "net:[") {
+		if isNamespace(name) {
 			things[name] = m.thing("", holders...)
 		}
 	}
@@ -32,10 +32,13 @@ func (m *machine) listNamespaces() (map[string]Thing, error) {
 	return things, nil
 }
 
+// isNamespace tells whether the target of a link or descriptor is a network namespace.
+func isNamespace(name string) bool { return strings.HasPrefix(name, "net:[") }
+
 // addMounted adds the namespaces that a bind mount keeps, such as those of "ip netns add".
 func addMounted(things map[string]Thing, mounts []mount) {
 	for _, mount := range mounts {
-		if mount.fstype == "nsfs" && strings.HasPrefix(mount.root, "net:[") {
+		if mount.fstype == "nsfs" && isNamespace(mount.root) {
 			things[mount.root] = Thing{What: "mounted at " + mount.point}
 		}
 	}

@@ -83,13 +83,15 @@ type kind struct {
 	// ignoreNew: what is new is no difference. A sysctl appears with a device, which is a difference by itself, or with a kernel module, which
 	// the kernel loads for whoever first uses it.
 	ignoreNew bool
+	// reused: the kernel gives a key anew once its thing is gone.
+	reused bool
 	// tree: keys are paths, and what stands in a new folder is told by telling the folder.
 	tree bool
 }
 
 var kinds = []kind{
 	{name: "process", look: (*machine).listProcesses},
-	{name: "namespace", look: (*machine).listNamespaces},
+	{name: "namespace", look: (*machine).listNamespaces, reused: true},
 	{name: "hidden namespace", look: (*machine).listHiddenNamespaces},
 	{name: "BPF link", look: (*machine).listLinks}, // The four in this order: see bpf.go.
 	{name: "BPF program", look: (*machine).listPrograms},
@@ -151,6 +153,9 @@ func (k kind) compare(was, is map[string]Thing) []Difference {
 	for _, key := range slices.Sorted(maps.Keys(is)) {
 		before, known := was[key]
 		after := is[key]
+		if k.reused && before.Outsider != "" && after.Outsider == "" {
+			known = false // Another thing by now.
+		}
 		d := Difference{Kind: k.name, Key: key, Before: before.What, After: after.What}
 		switch {
 		case !known && (k.ignoreNew || after.Outsider != "" || k.tree && isNewFolder(path.Dir(key), was, is)):
@@ -181,18 +186,30 @@ func isNewFolder(folder string, was, is map[string]Thing) bool {
 
 // Settle compares until nothing differs any more or the patience is spent, and returns what differs then. The kernel frees programs and
 // namespaces some time after the last process that held them has died, and tells nobody when: so it has to be asked again and again.
+//
+// What a run has left is there from the first look to the last, under the same key. What was missing once is not the run's: others on the
+// machine make and drop things meanwhile, and one of theirs that is being freed has no holder either.
 func Settle(before Snapshot, take func() (Snapshot, error), patience time.Duration) ([]Difference, error) {
 	const pause = 50 * time.Millisecond
 	deadline := time.Now().Add(patience)
-	for {
-		after, err := take()
-		if err != nil {
+	after, err := take()
+	if err != nil {
+		return nil, err
+	}
+	left := Compare(before, after)
+	for len(left) > 0 && time.Now().Add(pause).Before(deadline) {
+		time.Sleep(pause)
+		if after, err = take(); err != nil {
 			return nil, err
 		}
-		left := Compare(before, after)
-		if len(left) == 0 || time.Now().Add(pause).After(deadline) {
-			return left, nil
-		}
-		time.Sleep(pause)
+		left = stillThere(left, Compare(before, after))
 	}
+	return left, nil
+}
+
+// stillThere keeps, as they are now, the differences that were there before.
+func stillThere(before, now []Difference) []Difference {
+	return slices.DeleteFunc(now, func(d Difference) bool {
+		return !slices.ContainsFunc(before, func(b Difference) bool { return b.Kind == d.Kind && b.Key == d.Key && b.Change == d.Change })
+	})
 }

@@ -36,6 +36,15 @@ func TestCompare(t *testing.T) {
 			was: map[string]Thing{"prog 7": something}, is: nothing,
 		},
 		{
+			name: "namespace under the number of someone else's lost one", kind: "namespace",
+			was: map[string]Thing{"net:[7]": {Outsider: "pid 1 init"}}, is: map[string]Thing{"net:[7]": {What: "held by pid 9 skbench"}},
+			want: []string{"namespace net:[7] is new: held by pid 9 skbench"},
+		},
+		{
+			name: "namespace that was always mounted", kind: "namespace",
+			was: map[string]Thing{"net:[7]": {What: "mounted at /run/netns/a"}}, is: map[string]Thing{"net:[7]": {What: "mounted at /run/netns/a"}},
+		},
+		{
 			name: "new device", kind: "device",
 			was: nothing, is: map[string]Thing{"lxc-web": {What: "index 7"}},
 			want: []string{"device lxc-web is new: index 7"},
@@ -87,23 +96,40 @@ func TestCompareLeavesOutWhatWasNotSeen(t *testing.T) {
 	require.Empty(t, Compare(unseen, seen))
 }
 
-func TestSettleWaitsForTheKernel(t *testing.T) {
-	leaky := Snapshot{Things: map[string]map[string]Thing{"BPF map": {"map 3": {}}}}
-	clean := Snapshot{Things: map[string]map[string]Thing{"BPF map": {}}}
-	looks := 0
-	left, err := Settle(clean, func() (Snapshot, error) {
-		if looks++; looks < 3 {
-			return leaky, nil
+func TestSettle(t *testing.T) {
+	maps := func(keys ...string) Snapshot {
+		s := Snapshot{Things: map[string]map[string]Thing{"BPF map": {}}}
+		for _, key := range keys {
+			s.Things["BPF map"][key] = Thing{}
 		}
-		return clean, nil
-	}, time.Minute)
-	require.NoError(t, err)
-	require.Empty(t, left)
-	require.Equal(t, 3, looks)
-
-	left, err = Settle(clean, func() (Snapshot, error) { return leaky, nil }, 0)
-	require.NoError(t, err)
-	require.Len(t, left, 1)
+		return s
+	}
+	for _, test := range []struct {
+		name  string
+		looks []Snapshot // the last is what every later look sees
+		left  []string
+	}{
+		{name: "clean at once", looks: []Snapshot{maps()}},
+		{name: "freed late", looks: []Snapshot{maps("map 3"), maps("map 3"), maps()}},
+		{name: "left", looks: []Snapshot{maps("map 3")}, left: []string{"BPF map map 3 is new"}},
+		{name: "others' come and go", looks: []Snapshot{maps("map 3", "map 4"), maps("map 4", "map 5"), maps("map 5")}},
+		{name: "left among others'", looks: []Snapshot{maps("map 3", "map 4"), maps("map 3", "map 5")}, left: []string{"BPF map map 3 is new"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			looks := 0
+			left, err := Settle(maps(), func() (Snapshot, error) {
+				looks++
+				return test.looks[min(looks, len(test.looks))-1], nil
+			}, 300*time.Millisecond)
+			require.NoError(t, err)
+			var lines []string
+			for _, d := range left {
+				lines = append(lines, d.String())
+			}
+			require.Equal(t, test.left, lines)
+		})
+	}
 }
 
 func TestTakeSeesThisMachine(t *testing.T) {
