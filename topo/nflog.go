@@ -29,8 +29,8 @@ type nflog struct {
 
 // Constants of include/uapi/linux/netfilter/nfnetlink_log.h and nfnetlink.h.
 const (
-	nflogPacket = unix.NFNL_SUBSYS_ULOG<<8 | 0 // messages
-	nflogConfig = unix.NFNL_SUBSYS_ULOG<<8 | 1
+	nflogPacket = unix.NFNL_SUBSYS_ULOG << 8 // messages
+	nflogConfig = unix.NFNL_SUBSYS_ULOG<<8 + 1
 
 	configCommand   = 1 // attributes of a configuration; numbers are big-endian
 	configMode      = 2
