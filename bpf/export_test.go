@@ -1,6 +1,10 @@
 package bpf
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf/btf"
+)
 
 // EvictFlow removes one entry of conntrack, as the kernel does when the table is full.
 func (n *Node) EvictFlow(t Tuple) error {
@@ -26,4 +30,27 @@ func (t Tuple) raw() hostTuple {
 		Saddr: rawAddr(t.Src.Addr()), Daddr: rawAddr(t.Dst.Addr()),
 		Sport: rawPort(t.Src.Port()), Dport: rawPort(t.Dst.Port()), Proto: uint8(t.Protocol),
 	}
+}
+
+// Rejected is what Load makes of an error.
+var Rejected = rejected
+
+// Enumerators returns the names of a C enum of the objects, by value.
+func Enumerators(name string) (map[uint64]string, error) {
+	specs, err := objects()
+	if err != nil {
+		return nil, err
+	}
+	for _, spec := range specs {
+		var enum *btf.Enum
+		if err := spec.Types.TypeByName(name, &enum); err != nil {
+			continue
+		}
+		names := map[uint64]string{}
+		for _, e := range enum.Values {
+			names[e.Value] = e.Name
+		}
+		return names, nil
+	}
+	return nil, fmt.Errorf("no enum %s", name)
 }

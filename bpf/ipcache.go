@@ -16,6 +16,10 @@ const (
 	EntityNode  = Entity(hostEntityENTITY_NODE) // a node's own address: never masqueraded towards
 )
 
+var entityNames = []string{EntityWorld: "world", EntityPod: "pod", EntityNode: "node"}
+
+func (e Entity) String() string { return nameOf(entityNames, int(e), "Entity") }
+
 // PutPrefix tells what the addresses of prefix are. The longest prefix wins.
 func (n *Node) PutPrefix(prefix netip.Prefix, entity Entity) error {
 	if !prefix.IsValid() {

@@ -244,7 +244,7 @@ func TestServiceSpreadsFlows(t *testing.T) {
 		backends := map[netip.AddrPort]int{}
 		const flows = 200
 		for i := range flows {
-			out := r.send(t, r.xdp(), client, node1, message(bpf.TCP, client.at(f, uint16(40000+i)), node1.at(f, 30080)))
+			out := r.offer(t, r.xdp(), client, node1, message(bpf.TCP, client.at(f, uint16(40000+i)), node1.at(f, 30080)))
 			backends[out.Dst()]++
 		}
 		require.Len(t, backends, 4)
