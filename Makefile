@@ -19,8 +19,8 @@ bench: root-bench setup ## the main job: XDP, TC and iptables side by side, as a
 test: root-test setup ## all tests
 	$(GO) test $(TESTFLAGS) ./...
 
-race: ## all tests under the race detector (needs a C compiler)
-	$(MAKE) test TESTFLAGS=-race
+race: setup-dev ## all tests under the race detector
+	$(MAKE) --no-print-directory test TESTFLAGS=-race
 
 residue: root-residue setup ## kill running labs at random moments, and show that they leave nothing
 	$(GO) build -o out/residue ./ci/residue
@@ -41,7 +41,7 @@ generate: setup-dev ## rebuild the BPF objects and their Go code (clang-19)
 setup: ## install what running needs
 	@ci/setup.sh run
 
-setup-dev: ## install what generate and check need
+setup-dev: ## install what check, generate and race need
 	@ci/setup.sh dev
 
 clean: ## remove what was built and measured
