@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -105,14 +107,26 @@ func TestNetworkAtRestIsSilent(t *testing.T) {
 	tape := capture(t, network)
 	time.Sleep(500 * time.Millisecond) // nothing to wait for: that is the point
 	require.Empty(t, places(tape.seen(t, "")))
+
+	// Nor was it any louder while it came up: nobody looked for a router, or for who else has his address.
+	for _, m := range network.Machines() {
+		counters := strings.Fields(run(t, m, "cat", "/proc/net/snmp6"))
+		for _, name := range []string{"Icmp6OutRouterSolicits", "Icmp6OutNeighborSolicits"} {
+			require.Equal(t, "0", counters[slices.Index(counters, name)+1], "%s of %s", name, m.Name())
+		}
+	}
 }
 
-// Frames to one machine are seen by that machine alone, though no frame of it has taught the switch where it is.
+// Frames to one machine are seen by that machine alone, though no frame of it has taught the switch where it is: the switch
+// forgets what it learned from a port that goes down, and the machine says nothing when it comes back.
 func TestSwitchDoesNotFlood(t *testing.T) {
 	t.Parallel()
 	network := up(t, topo.Cluster(3))
-	tape := capture(t, network)
 	from, to := machine(t, network, "client"), machine(t, network, "node2")
+	require.NoError(t, to.Sysctl("net.ipv6.conf.eth0.disable_ipv6", "1"))
+	require.NoError(t, network.SetPort("node2", false))
+	require.NoError(t, network.SetPort("node2", true))
+	tape := capture(t, network)
 	text := send(t, from, to.IPv4(), "to node2")
 	tape.expect(t, text, "client/eth0 out", "node2/eth0 in")
 

@@ -48,8 +48,9 @@ func (e *end) set(up bool) error {
 	}
 
 	e.down.Store(!up)
-	if err := m.settle(context.Background(), []*end{e}); err != nil {
+	if err := m.settle(context.Background(), func() (string, error) { return m.unready([]*end{e}) }); err != nil {
 		return err
 	}
-	return e.peer.machine.settle(context.Background(), []*end{e.peer})
+	peer := e.peer.machine
+	return peer.settle(context.Background(), func() (string, error) { return peer.unreadyLink([]*end{e.peer}) })
 }

@@ -20,13 +20,15 @@ const patience = 10 * time.Second
 
 // settle waits until every machine is ready.
 func (n *Network) settle(ctx context.Context) error {
-	return each(ctx, n.all(), func(m *Machine) error { return m.settle(ctx, m.ends) })
+	return each(ctx, n.all(), func(m *Machine) error {
+		return m.settle(ctx, func() (string, error) { return m.unready(m.ends) })
+	})
 }
 
-// settle waits until ends of the machine are ready to send and receive. The kernel does two things late, from work queues: it
+// settle waits until a function finds nothing of the machine unready. The kernel does two things late, from work queues: it
 // turns a device on whose carrier has come, and takes up an IPv6 address (its multicast group first, then its local route).
-func (m *Machine) settle(ctx context.Context, ends []*end) error {
-	if unready, err := m.unready(ends); err != nil || unready == "" {
+func (m *Machine) settle(ctx context.Context, find func() (unready string, err error)) error {
+	if unready, err := find(); err != nil || unready == "" {
 		return err
 	}
 	news, err := m.subscribe()
@@ -40,7 +42,7 @@ func (m *Machine) settle(ctx context.Context, ends []*end) error {
 
 	ignored := make([]byte, maxReply)
 	for {
-		unready, err := m.unready(ends)
+		unready, err := find()
 		if err != nil || unready == "" {
 			return err
 		}
@@ -67,8 +69,8 @@ func (m *Machine) subscribe() (file *os.File, err error) {
 	return file, err
 }
 
-// unready names something about ends of the machine that is not ready yet. Links come last: the kernel answers about
-// them when it has finished with the addresses.
+// unready names something about ends of the machine that is not ready yet, "" when all is. Links come last: the kernel answers
+// about them when it has finished with the addresses.
 func (m *Machine) unready(ends []*end) (string, error) {
 	if unready, err := m.unreadyAddress(ends); err != nil || unready != "" {
 		return unready, err
