@@ -6,17 +6,17 @@ TESTFLAGS ?=
 KILLS     ?= 100
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help bench test race residue check generate setup setup-dev clean root-%
+.PHONY: help bench test race residue check generate setup setup-test setup-dev clean root-%
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 bench: root-bench setup ## the main job: XDP, TC and iptables side by side, as a page with plots
 	$(GO) build -o skbench .
 	./skbench bench --out $(OUT)
 	@echo "open $(CURDIR)/$(OUT)/index.html"
 
-test: root-test setup ## all tests
+test: root-test setup setup-test ## all tests
 	$(GO) test $(TESTFLAGS) ./...
 
 race: setup-dev ## all tests under the race detector
@@ -40,6 +40,9 @@ generate: setup-dev ## rebuild the BPF objects and their Go code (clang-19)
 
 setup: ## install what running needs
 	@ci/setup.sh run
+
+setup-test: ## install what the tests need beyond that
+	@ci/setup.sh test
 
 setup-dev: ## install what check, generate and race need
 	@ci/setup.sh dev

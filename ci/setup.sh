@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what skbench needs besides Go: `setup.sh run` to run it, `setup.sh dev` to rebuild and check it.
+# Installs what skbench needs besides Go: `setup.sh run` to run it, `setup.sh test` to test it, `setup.sh dev` to
+# rebuild and check it.
 # On Debian and Ubuntu the packages are installed by name; elsewhere it says what is missing. Quick when all is there.
 set -eu
 
@@ -8,9 +9,10 @@ export PATH="$PATH:/usr/sbin:/sbin" # where iptables is, though not in every PAT
 # command:package
 case "${1:-run}" in
 run) needs="iptables-restore:iptables ip6tables-restore:iptables" ;;
+test) needs="ip:iproute2 tcpdump:tcpdump" ;;
 dev) needs="clang-19:clang-19 llvm-strip-19:llvm-19 gcc:build-essential" ;; # gcc for the race detector
 *)
-	echo "usage: ${0##*/} [run|dev]" >&2
+	echo "usage: ${0##*/} [run|test|dev]" >&2
 	exit 2
 	;;
 esac

@@ -7,7 +7,8 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// First releases are those of the mainline kernel: from the kernel's history and the tables of docs.kernel.org and docs.ebpf.io.
+// First releases are those of the mainline kernel, where all the types of program listed have it: the kernel's history, and the table in
+// docs/kernel-versions.md of github.com/iovisor/bcc.
 
 // What the machine itself must offer.
 var (
@@ -66,7 +67,7 @@ var (
 	FIBLookup       = helper("4.18", asm.FnFibLookup, ebpf.SchedCLS, ebpf.XDP)
 	SockHashUpdate  = helper("4.18", asm.FnSockHashUpdate, ebpf.SockOps)
 	MsgRedirectHash = helper("4.18", asm.FnMsgRedirectHash, ebpf.SkMsg)
-	SkLookupTCP     = helper("4.20", asm.FnSkLookupTcp, ebpf.SchedCLS, ebpf.XDP)
+	SkLookupTCP     = helper("5.0", asm.FnSkLookupTcp, ebpf.SchedCLS, ebpf.XDP)
 	SkAssign        = helper("5.7", asm.FnSkAssign, ebpf.SchedCLS)
 	GetNetnsCookie  = helper("5.7", asm.FnGetNetnsCookie, ebpf.CGroupSockAddr)
 	RingbufReserve  = helper("5.8", asm.FnRingbufReserve, ebpf.SchedCLS, ebpf.XDP)
