@@ -1,6 +1,5 @@
 #!/bin/sh
-# Installs what skbench needs besides Go: `setup.sh run` to run it, `setup.sh test` to test it, `setup.sh dev` to
-# rebuild and check it.
+# Installs what skbench needs besides Go: `setup.sh run` to run it, `setup.sh test` to test it, `setup.sh dev` to rebuild and check it.
 # On Debian and Ubuntu the packages are installed by name; elsewhere it says what is missing. Quick when all is there.
 set -eu
 

@@ -97,7 +97,10 @@ func compare(file string, wait time.Duration, out io.Writer) (int, error) {
 			return !old && !isOurself
 		}})
 	}, wait)
-	return report(out, before, left), err
+	if err != nil {
+		return 0, err
+	}
+	return report(out, before, left), nil
 }
 
 // report prints what differs and what could not be seen, and returns the exit status.

@@ -70,12 +70,8 @@ func (r *runner) runToEnd() (int, error) {
 	if err != nil {
 		fmt.Fprintf(r.out, "the command ended with %v\n", err)
 	}
-	left, err := r.settle()
-	if err != nil {
-		return 0, err
-	}
-	if status := report(r.out, r.before, left); status != 0 {
-		return status, nil
+	if status, err := r.verdict(); status != 0 || err != nil {
+		return status, err
 	}
 	if status := cmd.ProcessState.ExitCode(); status >= 0 {
 		return status, nil
@@ -111,13 +107,9 @@ func (r *runner) killRandomly(n int, within time.Duration, seed uint64) (int, er
 		if running {
 			killed++
 		}
-		left, err := r.settle()
-		if err != nil {
-			return 0, err
-		}
-		if status := report(r.out, r.before, left); status != 0 {
+		if status, err := r.verdict(); status != 0 || err != nil {
 			fmt.Fprintf(r.out, "left by kill %d of %d, %v after the start; seed %d\n", i+1, n, after, seed)
-			return status, nil
+			return status, err
 		}
 	}
 	if killed == 0 {
@@ -150,14 +142,18 @@ func (r *runner) build() *exec.Cmd {
 	return cmd
 }
 
-// settle waits until the machine is as before the command, or tells what is not.
-func (r *runner) settle() ([]snapshot.Difference, error) {
-	return snapshot.Settle(r.before, func() (snapshot.Snapshot, error) {
+// verdict waits until the machine is as before the command, and reports what is not.
+func (r *runner) verdict() (int, error) {
+	left, err := snapshot.Settle(r.before, func() (snapshot.Snapshot, error) {
 		reapOrphans()
 		return snapshot.Take(snapshot.Options{Folders: []string{r.temp}, Ours: func(all map[int]snapshot.Process, p snapshot.Process) bool {
 			return snapshot.IsBelow(all, p, os.Getpid())
 		}})
 	}, r.wait)
+	if err != nil {
+		return 0, err
+	}
+	return report(r.out, r.before, left), nil
 }
 
 // reapOrphans takes the exit statuses of the command's orphans, which became children of this process. No other child runs meanwhile.
