@@ -17,7 +17,7 @@ bench: root-bench setup ## the main job: XDP, TC and iptables side by side, as a
 	@echo "open $(CURDIR)/$(OUT)/index.html"
 
 test: root-test setup setup-test ## all tests
-	$(GO) test $(TESTFLAGS) ./...
+	$(GO) test -count=1 $(TESTFLAGS) ./...
 
 race: setup-dev ## all tests under the race detector
 	$(MAKE) --no-print-directory test TESTFLAGS=-race
