@@ -155,6 +155,33 @@ func bounce(t testing.TB) *ebpf.Program {
 	return prog
 }
 
+// What a node hands to a pod by bpf_redirect_peer is seen on the pod's eth0, and not on the node's device of that pod.
+func TestCaptureSeesWhatIsRedirectedToThePeer(t *testing.T) {
+	t.Parallel()
+	network := up(t, topo.Cluster(1))
+	node := machine(t, network, "node1")
+	web, err := node.Device("lxc-web")
+	require.NoError(t, err)
+	redirect, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type:    ebpf.SchedCLS,
+		License: "GPL",
+		Instructions: asm.Instructions{
+			asm.Mov.Imm(asm.R1, int32(web.Index)),
+			asm.Mov.Imm(asm.R2, 0),
+			asm.FnRedirectPeer.Call(),
+			asm.Return(),
+		},
+	})
+	require.NoError(t, err)
+	defer redirect.Close()
+	_, err = node.AttachTC(redirect, "lxc-client", topo.In, topo.TCBest)
+	require.NoError(t, err)
+
+	tape := capture(t, network)
+	text := send(t, machine(t, network, "client-on-node1"), topo.NodeIPv4(1), "to the peer")
+	tape.expect(t, text, "client-on-node1/eth0 out", "node1/lxc-client in", "web-on-node1/eth0 in")
+}
+
 func TestAttachWrongly(t *testing.T) {
 	t.Parallel()
 	node := machine(t, up(t, topo.Cluster(1)), "node1")

@@ -86,13 +86,9 @@ func (n *Network) connectUnderlay() {
 		nics[m.name] = nic
 	}
 	for _, c := range n.topology.Cables {
-		for _, nic := range []*end{nics[c.A], nics[c.B]} {
-			nic.reception = receiveByGRO
-			if nic.machine.kind == KindHost {
-				nic.reception = receiveByPass
-			}
-		}
-		n.pair(nics[c.A], nics[c.B])
+		a, b := nics[c.A], nics[c.B]
+		a.reception, b.reception = onCable[a.machine.kind], onCable[b.machine.kind]
+		n.pair(a, b)
 	}
 
 	for _, m := range n.machines {

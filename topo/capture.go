@@ -5,38 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"unsafe"
 
 	"github.com/cilium/ebpf/ringbuf"
-	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 )
-
-// Direction is that of a frame at a device, and of the hook that it passes there.
-type Direction uint8
-
-// The directions.
-const (
-	In  Direction = iota + 1 // what the device receives: ingress
-	Out                      // what it sends: egress
-)
-
-// String is "in" or "out".
-func (d Direction) String() string {
-	if d == Out {
-		return "out"
-	}
-	return "in"
-}
-
-// A Frame is one sighting of a frame at a device.
-type Frame struct {
-	Time      uint64 // nanoseconds of CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns
-	Device    Device
-	Direction Direction
-	Len       int    // bytes on the wire
-	Data      []byte // from the Ethernet header on, cut at 16 KiB
-}
 
 // A Capture sees every frame at every device of the network's machines, in both directions, where tcpdump would: on the
 // way in after XDP and before TC, on the way out after TC. Frames of lo are left out, since every machine has its own lo
@@ -83,9 +55,6 @@ func (n *Network) Capture(deliver func(Frame)) (*Capture, error) {
 
 // load makes the program and its ring.
 func (c *Capture) load() error {
-	if err := rlimit.RemoveMemlock(); err != nil { // kernels before 5.11 count maps against it
-		return err
-	}
 	if err := loadTapObjects(&c.tap, nil); err != nil {
 		return err
 	}
@@ -141,23 +110,8 @@ func (c *Capture) read() {
 		case err != nil:
 			return
 		default:
-			c.deliver(c.frame(record.RawSample))
+			c.deliver(c.network.frame(record.RawSample))
 		}
-	}
-}
-
-// frame decodes what the tap wrote.
-func (c *Capture) frame(sample []byte) Frame {
-	header := (*tapHeader)(unsafe.Pointer(unsafe.SliceData(sample)))
-	data := sample[unsafe.Sizeof(*header):][:header.Caplen] // the ring pads to 8 bytes
-	direction := In
-	if header.Out != 0 {
-		direction = Out
-	}
-	device, _ := c.network.Device(int(header.Ifindex))
-	return Frame{
-		Time: header.TimeNs, Device: device, Direction: direction,
-		Len: int(header.Len), Data: append([]byte(nil), data...),
 	}
 }
 

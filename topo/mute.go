@@ -3,8 +3,6 @@ package topo
 import (
 	"context"
 	"fmt"
-
-	"github.com/cilium/ebpf/rlimit"
 )
 
 // Mute makes pods and hosts drop every packet that carries the cookie of a crafted packet at the start of its L4 payload, and
@@ -18,9 +16,6 @@ func (n *Network) Mute() error {
 }
 
 func (n *Network) mute() error {
-	if err := rlimit.RemoveMemlock(); err != nil {
-		return err
-	}
 	var objects muteObjects
 	if err := loadMuteObjects(&objects, nil); err != nil {
 		return err

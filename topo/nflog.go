@@ -59,12 +59,10 @@ func newNflog(m *Machine, deliver func(map[uint16]syscall.NetlinkRouteAttr, Fami
 			return err
 		}
 		l.file = os.NewFile(uintptr(fd), "nfnetlink_log")
-		return errors.Join(
-			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, nflogBuffer),
-			unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}))
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, nflogBuffer)
 	})
 	if err != nil {
-		return nil, errors.Join(err, l.file.Close())
+		return nil, err
 	}
 	go l.read()
 	if err := l.bind(context.Background()); err != nil {

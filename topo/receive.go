@@ -26,9 +26,13 @@ const (
 // it knows fragments, as kernels since 5.18 let it.
 const longFrames = 3000
 
-// loadPass loads the XDP program that passes everything.
+// onCable is how a kind of machine receives on a cable.
+var onCable = map[Kind]reception{KindNode: receiveByGRO, KindHost: receiveByPass}
+
+// loadPass loads the XDP program that passes everything. It is the first program of a network: kernels before 5.11 count
+// programs and maps against a limit, which goes here.
 func loadPass(mtu int) (*ebpf.Program, error) {
-	if err := rlimit.RemoveMemlock(); err != nil { // kernels before 5.11 count programs against it
+	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, err
 	}
 	const xdpPass = 2 // include/uapi/linux/bpf.h, enum xdp_action

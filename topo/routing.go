@@ -12,8 +12,8 @@ type address struct {
 	prefix netip.Prefix
 }
 
-// linkLocal is the IPv6 link-local address of a device, formed from its MAC (RFC 4291, appendix A). Machines need it to
-// solicit neighbours for packets that are not their own.
+// linkLocal is the IPv6 link-local address of a device, formed from its MAC (RFC 4291, appendix A). A node needs it to
+// solicit neighbours for packets that are not its own, every machine to see whether those it knows are still there.
 func linkLocal(d Device) address {
 	ip := [16]byte{0: 0xfe, 1: 0x80,
 		8: d.MAC[0] ^ 2, 9: d.MAC[1], 10: d.MAC[2], 11: 0xff, 12: 0xfe, 13: d.MAC[3], 14: d.MAC[4], 15: d.MAC[5]}
