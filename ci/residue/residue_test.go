@@ -25,9 +25,6 @@ const (
 	cgroupToLeak = "RESIDUE_TEST_CGROUP"
 )
 
-// The main thread is the one that does not end with its goroutine, so no goroutine that gives a thread away may meet it.
-func init() { runtime.LockOSThread() }
-
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(playResidue) != "":
@@ -92,12 +89,6 @@ func hold(what string) error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return err
 		}
-	case "hidden namespace":
-		for range 30 { // Several, since the count is uncertain by those that die on the machine meanwhile.
-			if err := holdSocketOfLostNamespace(); err != nil {
-				return err
-			}
-		}
 	case "map":
 		m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "left", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 		if err != nil {
@@ -111,20 +102,6 @@ func hold(what string) error {
 	return waitForEnd()
 }
 
-// holdSocketOfLostNamespace opens a socket in a namespace that no thread stands in and no descriptor names.
-func holdSocketOfLostNamespace() error {
-	result := make(chan error)
-	go func() {
-		runtime.LockOSThread() // Never unlocked: the thread ends, and leaves the namespace to the socket.
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		if err == nil {
-			_, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-		}
-		result <- err
-	}()
-	return <-result
-}
-
 func waitForEnd() error {
 	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
@@ -134,12 +111,11 @@ func TestEachLeakIsFound(t *testing.T) {
 	needRoot(t)
 	t.Parallel()
 	for what, line := range map[string]string{
-		"process":          `process \d+@\d+ is new: pid \d+ \S+/residue.test`,
-		"namespace":        `namespace net:\[\d+\] is new: held by pid \d+ \S+/residue.test`,
-		"hidden namespace": `hidden namespace #\d+ is new`,
-		"map":              `BPF map map \d+ is new: Array "left" held by pid \d+ \S+/residue.test`,
-		"file":             `file .*/left is new`,
-		"cgroup":           `cgroup .*/skbench-residue-test-\d+-cgroup is new`,
+		"process":   `process \d+@\d+ is new: pid \d+ \S+/residue.test`,
+		"namespace": `namespace net:\[\d+\] is new: held by pid \d+ \S+/residue.test`,
+		"map":       `BPF map map \d+ is new: Array "left" held by pid \d+ \S+/residue.test`,
+		"file":      `file .*/left is new`,
+		"cgroup":    `cgroup .*/skbench-residue-test-\d+-cgroup is new`,
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -55,7 +55,7 @@ func (m *machine) listPrograms() (map[string]Thing, error) {
 		}
 		isFilter := info.Type == ebpf.SchedCLS || info.Type == ebpf.SchedACT || info.Type == ebpf.XDP
 		if isFilter && len(m.holders[key]) == 0 {
-			m.share(filters, key)
+			m.share(strangers, key)
 		}
 		maps, _ := info.MapIDs()
 		for _, id := range maps {

@@ -28,8 +28,9 @@ const (
 	// mappedMaps are the BPF maps that a process has in its memory. They live on there when all descriptors are closed, and nothing tells
 	// which maps they are.
 	mappedMaps = "mapped maps"
-	// filters are the programs that devices in namespaces of a process run, by a TC filter or XDP without a link.
-	filters = "filters"
+	// strangers is what may hang on a network namespace other than the machine's own: programs of TC filters and of XDP without a link, and
+	// namespaces that only a socket holds. The kernel tells of them only to whoever enters.
+	strangers = "strangers"
 )
 
 func lookAround(o Options) (*machine, error) {
@@ -76,7 +77,7 @@ func (m *machine) addHolder(name string, p Process) {
 		m.holders[name] = append(m.holders[name], p)
 	}
 	if isNamespace(name) && name != m.own {
-		m.addHolder(filters, p)
+		m.addHolder(strangers, p)
 	}
 }
 

@@ -58,7 +58,7 @@ func (m *machine) listHiddenNamespaces() (map[string]Thing, error) {
 	}
 	things := map[string]Thing{}
 	for i := range hidden {
-		things["#"+strconv.Itoa(i+1)] = Thing{What: "the kernel counts more network namespaces than any process holds"}
+		things["#"+strconv.Itoa(i+1)] = m.thing("the kernel counts more network namespaces than can be seen", m.holders[strangers]...)
 	}
 	return things, nil
 }

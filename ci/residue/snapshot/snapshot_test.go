@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestCompare(t *testing.T) {
@@ -158,6 +160,41 @@ func TestTakeSeesThisMachine(t *testing.T) {
 		t.Logf("not seen here: %s (%s)", kind, why)
 	}
 }
+
+func TestHiddenNamespacesAreCounted(t *testing.T) {
+	needRoot(t)
+	if _, err := os.Stat(slab); err != nil {
+		t.Skip("this kernel does not show its own count of network namespaces")
+	}
+	before, err := countHidden()
+	require.NoError(t, err)
+	const lost = 30 // Several, since those of others on the machine come and go.
+	for range lost {
+		socket, err := socketOfLostNamespace()
+		require.NoError(t, err)
+		defer unix.Close(socket)
+	}
+	after, err := countHidden()
+	require.NoError(t, err)
+	require.Greater(t, after-before, lost/2)
+}
+
+// socketOfLostNamespace opens a socket in a namespace that no thread stands in and no descriptor names.
+func socketOfLostNamespace() (fd int, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // Never unlocked: the thread ends, and leaves the namespace to the socket.
+		if err = unix.Unshare(unix.CLONE_NEWNET); err == nil {
+			fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+		}
+	}()
+	<-done
+	return fd, err
+}
+
+// The main thread is the one that does not end with its goroutine, so no goroutine that gives a thread away may meet it.
+func init() { runtime.LockOSThread() }
 
 func TestParseStat(t *testing.T) {
 	rest := " S 7 1 1 0 -1 4194560 1 1 1 1 1 1 1 1 20 0 1 0 4242 1 1"
