@@ -9,9 +9,9 @@
  * A cookie begins with a magic and stands at the start of the L4 payload of
  * TCP, UDP and ICMP echo, or of the packet that an ICMP error is about.
  */
-#include "vmlinux.h"
-#include "bpf_helpers.h"
-#include "bpf_endian.h"
+#include <vmlinux.h>
+#include <bpf_helpers.h>
+#include <bpf_endian.h>
 
 #define TC_ACT_UNSPEC (-1) /* go on with the next program */
 

@@ -56,7 +56,7 @@ func (m *Machine) settle(ctx context.Context, find func() (unready string, err e
 	}
 }
 
-// subscribe opens a socket on which the kernel tells of devices and IPv6 addresses of the machine.
+// subscribe opens a socket on which the kernel tells of devices and IPv6 routes of the machine.
 func (m *Machine) subscribe() (file *os.File, err error) {
 	err = m.Do(func() error {
 		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
@@ -64,7 +64,7 @@ func (m *Machine) subscribe() (file *os.File, err error) {
 			return err
 		}
 		file = os.NewFile(uintptr(fd), "rtnetlink")
-		return unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK | unix.RTMGRP_IPV6_IFADDR})
+		return unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK | unix.RTMGRP_IPV6_ROUTE})
 	})
 	return file, err
 }

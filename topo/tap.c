@@ -7,8 +7,8 @@
  * that the frames of a whole network come in one order, with times of one
  * clock. The socket itself never gets a frame.
  */
-#include "vmlinux.h"
-#include "bpf_helpers.h"
+#include <vmlinux.h>
+#include <bpf_helpers.h>
 
 #define SNAP		16384 /* bytes of a frame that are kept */
 #define RING_SIZE	(8 << 20)
