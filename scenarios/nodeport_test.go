@@ -105,7 +105,7 @@ func TestNodePortInTC(t *testing.T) {
 			reply := web.Send(t, p.reply(request))
 			client.Expect(t, p.reply(sent))
 			lab.Trace(t, reply).
-				Passed(t, "node1/eth0 in", "node1/eth0 from-netdev REDIRECT_NEIGH", "client/eth0 in").
+				Passed(t, "node1/eth0 in", "node1/eth0 from-netdev REDIRECT", "node1/eth0 out", "client/eth0 in"). // to the MAC that the request came from
 				Never(t, "node1 netfilter")
 		})
 	})
