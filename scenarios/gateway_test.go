@@ -22,3 +22,20 @@ func TestGatewayAnswers(t *testing.T) {
 		pod.Expect(t, packet.IsAt(gateway, device.MAC))
 	})
 }
+
+// C7: it is the program on the veth that answers, not the node's kernel, which
+// holds the gateway's address too and here is kept from answering.
+func TestGatewayIsAnsweredByTheProgram(t *testing.T) {
+	t.Parallel()
+	onlyEBPF.Run(t, topo.Cluster(1), func(t *testing.T, lab *harness.Lab) {
+		pod, node := lab.Pod("web-on-node1"), lab.Node("node1").Network()
+		require.NoError(t, node.Sysctl("net.ipv4.conf.all.arp_ignore", "8"))
+		require.NoError(t, node.RestoreIptables(t.Context(), topo.IPv6,
+			"*filter\n-A INPUT -p icmpv6 --icmpv6-type neighbour-solicitation -j DROP\nCOMMIT\n"))
+		device, err := node.Device("lxc-web")
+		require.NoError(t, err)
+
+		pod.Send(t, packet.WhoHas(pod.Gateway()))
+		pod.Expect(t, packet.IsAt(pod.Gateway(), device.MAC))
+	})
+}

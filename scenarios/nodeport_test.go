@@ -25,6 +25,22 @@ func (p protocol) port(number uint16) packet.Port {
 	return packet.TCPPort(number)
 }
 
+// S3: the scenario of the README, to the letter.
+func TestNodePort(t *testing.T) {
+	t.Parallel()
+	lab := harness.Start(t, topo.Cluster(3), ebpf.Datapath())
+	client, node1, web := lab.Host("client"), lab.Node("node1"), lab.Pod("web-on-node3")
+	lab.AddService(t, harness.NodePort(30080, packet.TCPPort(80), web))
+
+	client.Send(t, packet.TCP{Dst: node1.AddrPort(30080), Flags: packet.SYN})
+	syn := web.Expect(t, packet.TCP{Dst: web.AddrPort(80), Flags: packet.SYN})
+
+	web.Send(t, syn.Reply(packet.SYN|packet.ACK))
+	client.Expect(t, packet.TCP{Src: node1.AddrPort(30080), Flags: packet.SYN | packet.ACK})
+
+	lab.Trace(t, syn).Passed(t, "node1/eth0 xdp TX").Never(t, "node1 netfilter")
+}
+
 // S3: a NodePort whose backend is on another node: the backend sees the balancing
 // node, the client sees only the node port, and the reply goes back the same way.
 func TestNodePortToRemoteBackend(t *testing.T) {
