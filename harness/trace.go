@@ -81,9 +81,13 @@ func (tr *Trace) String() string {
 	if len(hops) == 0 {
 		return "  (seen nowhere)\n"
 	}
+	width := 0
+	for _, h := range hops {
+		width = max(width, len(h.String()))
+	}
 	var b strings.Builder
 	for _, h := range hops {
-		fmt.Fprintf(&b, "  %8.1f µs  %-50s %s\n", float64(h.Time-hops[0].Time)/1e3, h, h.headers())
+		fmt.Fprintf(&b, "  %7.1f µs  %-*s  %s\n", float64(h.Time-hops[0].Time)/1e3, width, h, h.headers())
 	}
 	return b.String()
 }
