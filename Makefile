@@ -14,7 +14,6 @@ help: ## say what can be made
 bench: root-bench setup ## the main job: XDP, TC and iptables side by side, as a page with plots
 	$(GO) build -o skbench .
 	./skbench bench --out $(OUT)
-	@echo "open $(CURDIR)/$(OUT)/index.html"
 
 test: root-test setup setup-test ## all tests
 	$(GO) test -count=1 $(TESTFLAGS) ./...
