@@ -20,16 +20,16 @@ static __always_inline int translate_from_netdev(struct context *ctx, struct pac
 	const struct endpoint *pod;
 	int reason;
 
-	if (pkt->ttl <= 1)
-		return drop(ctx, POINT_FROM_NETDEV, DROP_TTL_EXPIRED);
 	reason = nat_apply(ctx, pkt, entry);
 	if (reason)
 		return drop(ctx, POINT_FROM_NETDEV, reason);
 	pod = endpoint_lookup(&pkt->tuple.daddr);
+	if (endpoint_none(pod) && (entry->flags & CT_LOCAL)) /* the stack itself */
+		return pass(ctx, POINT_FROM_NETDEV);
+	if (pkt->ttl <= 1)
+		return drop(ctx, POINT_FROM_NETDEV, DROP_TTL_EXPIRED);
 	if (pod)
 		return deliver(ctx, POINT_FROM_NETDEV, pkt, pod);
-	if (entry->flags & CT_LOCAL)
-		return pass(ctx, POINT_FROM_NETDEV);
 	if (entry->flags & CT_REPLY)
 		return send(ctx, POINT_FROM_NETDEV, pkt, entry->mac);
 	return forward(ctx, POINT_FROM_NETDEV, pkt, entry);
@@ -80,7 +80,7 @@ static __always_inline int translate_to_netdev(struct context *ctx)
 	struct ct_entry *entry = NULL;
 	int reason;
 
-	if (kind != PACKET_FLOW && kind != PACKET_FRAGMENT)
+	if ((kind != PACKET_FLOW && kind != PACKET_FRAGMENT) || ctx->vlan_present)
 		return DROP_NONE;
 	if (is_node_address(&pkt.tuple.saddr)) {
 		/* Only the stack's own answers can be those of a service's backend. */

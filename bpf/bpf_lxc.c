@@ -18,7 +18,7 @@ static __always_inline bool owns_source(const struct device *device, const struc
 {
 	const struct addr *own = pkt->ipv6 ? &device->ipv6 : &device->ipv4;
 
-	return (own->halves[0] | own->halves[1]) && addr_equal(own, &pkt->tuple.saddr);
+	return !addr_is_zero(own) && addr_equal(own, &pkt->tuple.saddr);
 }
 
 /* Plain or translated, on the way to its destination. Has a hop left, and a source that is the pod's. */

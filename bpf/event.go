@@ -13,7 +13,7 @@ type Event struct {
 	Point   Point
 	Verdict Verdict
 	Reason  DropReason // when Verdict is Drop
-	Len     int        // bytes of the packet
+	Len     int        // bytes of the packet; 65535 stands for more, too
 	Data    []byte     // its first bytes, from the Ethernet header on, as the program left them
 }
 

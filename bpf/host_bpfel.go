@@ -63,20 +63,21 @@ type hostDevice struct {
 type hostDropReason uint8
 
 const (
-	hostDropReasonDROP_NONE           hostDropReason = 0
-	hostDropReasonDROP_INVALID        hostDropReason = 1
-	hostDropReasonDROP_INVALID_SOURCE hostDropReason = 2
-	hostDropReasonDROP_NO_ENDPOINT    hostDropReason = 3
-	hostDropReasonDROP_FRAGMENT       hostDropReason = 4
-	hostDropReasonDROP_NO_BACKEND     hostDropReason = 5
-	hostDropReasonDROP_SNAT_NO_PORT   hostDropReason = 6
-	hostDropReasonDROP_CT_FULL        hostDropReason = 7
-	hostDropReasonDROP_TTL_EXPIRED    hostDropReason = 8
-	hostDropReasonDROP_TOO_BIG        hostDropReason = 9
-	hostDropReasonDROP_NO_ROUTE       hostDropReason = 10
-	hostDropReasonDROP_NO_NEIGHBOUR   hostDropReason = 11
-	hostDropReasonDROP_REWRITE        hostDropReason = 12
-	hostDropReasonDROP_REDIRECT       hostDropReason = 13
+	hostDropReasonDROP_NONE            hostDropReason = 0
+	hostDropReasonDROP_INVALID         hostDropReason = 1
+	hostDropReasonDROP_INVALID_SOURCE  hostDropReason = 2
+	hostDropReasonDROP_NO_ENDPOINT     hostDropReason = 3
+	hostDropReasonDROP_FRAGMENT        hostDropReason = 4
+	hostDropReasonDROP_NO_BACKEND      hostDropReason = 5
+	hostDropReasonDROP_SNAT_NO_PORT    hostDropReason = 6
+	hostDropReasonDROP_SNAT_NO_ADDRESS hostDropReason = 7
+	hostDropReasonDROP_CT_FULL         hostDropReason = 8
+	hostDropReasonDROP_TTL_EXPIRED     hostDropReason = 9
+	hostDropReasonDROP_TOO_BIG         hostDropReason = 10
+	hostDropReasonDROP_NO_ROUTE        hostDropReason = 11
+	hostDropReasonDROP_NO_NEIGHBOUR    hostDropReason = 12
+	hostDropReasonDROP_REWRITE         hostDropReason = 13
+	hostDropReasonDROP_REDIRECT        hostDropReason = 14
 )
 
 type hostEndpoint struct {

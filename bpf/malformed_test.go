@@ -2,7 +2,6 @@ package bpf_test
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -110,6 +109,8 @@ func TestHeadersThatLie(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"IPv4 version 5":             patch(wire(t, tcp4), l3, 0x55),
 		"IPv6 version 4":             patch(wire(t, tcp6), l3, 0x40),
+		"IPv4 source in IPv6":        patch(wire(t, tcp6), l3+8, mapped(client)...),
+		"IPv4 destination in IPv6":   patch(wire(t, tcp6), l3+24, mapped(node1)...),
 		"IHL 0":                      patch(wire(t, tcp4), l3, 0x40),
 		"IHL 4":                      patch(wire(t, tcp4), l3, 0x44),
 		"IHL beyond the packet":      wire(t, packet.IPv4{IHL: 15}, packet.UDP{Src: client.at(v4, 40000), Dst: node1.at(v4, 30080)}),
@@ -126,6 +127,12 @@ func TestHeadersThatLie(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { r.unwanted(t, data) })
 	}
+}
+
+// mapped is a machine's IPv4 address in the form of an IPv6 one.
+func mapped(m machine) []byte {
+	bytes := m.ipv4.As16()
+	return bytes[:]
 }
 
 // TestUnusualHeaders has headers of any length where they may be: the packet is translated all the same.
@@ -178,6 +185,12 @@ func TestUnusualHeaders(t *testing.T) {
 		huge := packet.IPv6Extension{Protocol: packet.ProtocolDestination, Data: make([]byte, 6+8*60)}
 		r.send(t, r.xdp(), client, node1, huge, tcp6).untouched(t)
 		r.send(t, r.fromNetdev(), client, node1, huge, tcp6).untouched(t)
+	})
+	t.Run("an authenticated packet is the stack's", func(t *testing.T) {
+		authenticated := wire(t, packet.IPv6Extension{}, tcp6)
+		authenticated[l3+6] = 51 // AH in place of hop-by-hop
+		r.run(t, r.xdp(), authenticated).untouched(t)
+		r.run(t, r.fromNetdev(), authenticated).untouched(t)
 	})
 	t.Run("a route not yet at its end is the stack's", func(t *testing.T) {
 		source := packet.IPv6Extension{Protocol: packet.ProtocolRouting, Data: append([]byte{2, 1}, make([]byte, 20)...)}
@@ -238,62 +251,4 @@ func TestNoise(t *testing.T) {
 		r.run(t, at, data)
 	}
 	r.checkFlows(t)
-}
-
-func TestFragments(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	for _, f := range families {
-		r.serve(t, bpf.UDP, node1.at(f, 30080), remote.at(f, 80))
-		for _, first := range []bool{true, false} {
-			fragment := func(src, dst machine, dstPort uint16) []packet.Template {
-				return fragmentOf(f, first, src, dst, dstPort)
-			}
-			t.Run(fmt.Sprintf("%s/first=%t", f, first), func(t *testing.T) {
-				require.NoError(t, r.DeleteFlows())
-				plain := fragment(podA, podB, 80)
-				r.fragment(t, r.fromA(), podA, lxcA, plain).is(t, bpf.RedirectPeer, r.lxcB)
-				r.fragment(t, r.fromA(), podA, lxcA, fragment(podA, remote, 80)).is(t, bpf.RedirectNeigh, r.nic)
-				r.fragment(t, r.toNetdev(r.lxcA), node1, node2, fragment(podA, remote, 80)).untouched(t)
-				r.fragment(t, r.fromNetdev(), node2, node1, fragment(remote, podA, 80)).is(t, bpf.RedirectPeer, r.lxcA)
-
-				r.fragment(t, r.toNetdev(r.lxcA), node1, gateway, fragment(podA, world, 80)).dropped(t, bpf.Fragment)
-				r.fragment(t, r.xdp(), client, node1, fragment(client, node1, 30080)).untouched(t)
-				out := r.fragment(t, r.fromNetdev(), client, node1, fragment(client, node1, 30080))
-				if first {
-					out.dropped(t, bpf.Fragment)
-				} else {
-					out.untouched(t) // perhaps the node's own
-				}
-			})
-		}
-	}
-}
-
-// fragment is send for packets whose L4 checksum covers what is not in them.
-func (r *rig) fragment(t testing.TB, at hook, from, to machine, layers []packet.Template) outcome {
-	t.Helper()
-	sent, err := packet.Build(packet.Layers(append([]packet.Template{frame(from, to)}, layers...)), packet.Defaults{})
-	require.NoError(t, err)
-	out := r.run(t, at, sent.Data)
-	require.NoError(t, packet.VerifyChecksums(out.Packet))
-	return out
-}
-
-// fragmentOf is the first fragment of a datagram, or a later one.
-func fragmentOf(f family, first bool, src, dst machine, dstPort uint16) []packet.Template {
-	offset := uint16(1480)
-	if first {
-		offset = 0
-	}
-	var header []packet.Template
-	if f == v6 {
-		header = []packet.Template{packet.IPv6{Src: src.ipv6, Dst: dst.ipv6}, packet.IPv6Fragment{NextHeader: packet.ProtocolUDP, Offset: offset, More: first, ID: 7}}
-	} else {
-		header = []packet.Template{packet.IPv4{Src: src.ipv4, Dst: dst.ipv4, Protocol: packet.ProtocolUDP, FragOffset: offset, MF: first, ID: 7}}
-	}
-	if first {
-		return append(header, packet.UDP{Src: src.at(f, 40000), Dst: dst.at(f, dstPort), Payload: make([]byte, 64)})
-	}
-	return append(header, packet.Raw(make([]byte, 64)))
 }

@@ -41,18 +41,6 @@ func TestMasquerade(t *testing.T) {
 	})
 }
 
-// echoID is the port that address translation chose as source: of an echo request, the identifier.
-func echoID(t testing.TB, o outcome) uint16 {
-	t.Helper()
-	if icmp, ok := o.ICMP(); ok {
-		return icmp.ID
-	}
-	if icmp, ok := o.ICMPv6(); ok {
-		return icmp.ID
-	}
-	return o.Src().Port()
-}
-
 func TestNoMasquerade(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -60,6 +60,7 @@ const (
 	Fragment      = DropReason(hostDropReasonDROP_FRAGMENT)
 	NoBackend     = DropReason(hostDropReasonDROP_NO_BACKEND)
 	SNATNoPort    = DropReason(hostDropReasonDROP_SNAT_NO_PORT)
+	SNATNoAddress = DropReason(hostDropReasonDROP_SNAT_NO_ADDRESS)
 	CTFull        = DropReason(hostDropReasonDROP_CT_FULL)
 	TTLExpired    = DropReason(hostDropReasonDROP_TTL_EXPIRED)
 	TooBig        = DropReason(hostDropReasonDROP_TOO_BIG)
@@ -77,6 +78,7 @@ var reasonNames = []string{
 	Fragment:      "FRAGMENT",
 	NoBackend:     "NO_BACKEND",
 	SNATNoPort:    "SNAT_NO_PORT",
+	SNATNoAddress: "SNAT_NO_ADDRESS",
 	CTFull:        "CT_FULL",
 	TTLExpired:    "TTL_EXPIRED",
 	TooBig:        "TOO_BIG",

@@ -95,8 +95,10 @@ func TestSourceOfPod(t *testing.T) {
 func TestTTLRunsOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.serve(t, bpf.TCP, node1.at(v4, 30080), remote.at(v4, 80))
-	r.serve(t, bpf.TCP, node1.at(v6, 30080), remote.at(v6, 80))
+	for _, f := range families {
+		r.serve(t, bpf.TCP, node1.at(f, 30080), remote.at(f, 80))
+		r.serve(t, bpf.TCP, node1.at(f, 30081), node1.at(f, 8080))
+	}
 	for _, f := range families {
 		t.Run(string(f), func(t *testing.T) {
 			// Untranslated: the stack tells the sender.
@@ -108,6 +110,10 @@ func TestTTLRunsOut(t *testing.T) {
 			request := message(bpf.TCP, client.at(f, 40000), node1.at(f, 30080))
 			r.send(t, r.xdp(), client, node1, hops(f, 1), request).untouched(t)
 			r.send(t, r.fromNetdev(), client, node1, hops(f, 1), request).dropped(t, bpf.TTLExpired)
+
+			// The node's own stack is the end of the way.
+			own := message(bpf.TCP, client.at(f, 40000), node1.at(f, 30081))
+			r.send(t, r.fromNetdev(), client, node1, hops(f, 1), own).became(t, hops(f, 1), message(bpf.TCP, client.at(f, 40000), node1.at(f, 8080)))
 		})
 	}
 }
@@ -115,6 +121,9 @@ func TestTTLRunsOut(t *testing.T) {
 func TestNotForTheDatapath(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	for _, f := range families {
+		r.serve(t, bpf.UDP, node1.at(f, 30080), remote.at(f, 80))
+	}
 	elsewhere := host("172.16.0.3", "fd00:172:16::3", "02:01:00:00:00:03")
 	group := host("224.0.0.251", "ff02::fb", "01:00:5e:00:00:fb")
 	for _, f := range families {
@@ -123,6 +132,7 @@ func TestNotForTheDatapath(t *testing.T) {
 			for _, at := range []hook{r.xdp(), r.fromNetdev()} {
 				r.send(t, at, node2, elsewhere, udp).untouched(t) // flooded to us
 				r.send(t, at, node2, group, udp).untouched(t)
+				r.send(t, at, client, elsewhere, message(bpf.UDP, client.at(f, 40000), node1.at(f, 30080))).untouched(t)
 			}
 			r.send(t, r.fromA(), podA, elsewhere, udp).untouched(t)
 			r.send(t, r.fromA(), podA, group, message(bpf.UDP, podA.at(f, 5353), group.at(f, 5353))).untouched(t)

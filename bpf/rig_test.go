@@ -153,14 +153,6 @@ func (r *rig) toA(from int) hook {
 	return hook{bpf.AtToContainer, r.Programs.ToContainer, r.lxcA, from}
 }
 
-// outcome is what a program made of a packet.
-type outcome struct {
-	*packet.Packet
-	event   bpf.Event
-	changed bool
-	handed  bool // XDP told TC that it has translated the packet
-}
-
 // send runs the program at a hook on a packet and checks what holds of every packet: the verdict is reported once and with
 // the packet as it left, its checksums are right, and conntrack is consistent.
 func (r *rig) send(t testing.TB, at hook, from, to machine, layers ...packet.Template) outcome {
@@ -264,34 +256,6 @@ type skb struct {
 	ingressIfindex uint32
 	ifindex        uint32
 	_              [37]uint32
-}
-
-// is fails the test unless the program decided so.
-func (o outcome) is(t testing.TB, v bpf.Verdict, target int) {
-	t.Helper()
-	require.Equal(t, v.String(), o.event.Verdict.String(), "%s: %s", o.event, o.Packet)
-	require.Equal(t, target, o.event.Target, "target of %s", o.event)
-}
-
-// untouched fails the test unless the packet went to the stack as it came.
-func (o outcome) untouched(t testing.TB) {
-	t.Helper()
-	o.is(t, bpf.Pass, 0)
-	require.False(t, o.changed, "changed: %s", o.Packet)
-}
-
-// dropped fails the test unless the packet was dropped for that reason.
-func (o outcome) dropped(t testing.TB, why bpf.DropReason) {
-	t.Helper()
-	require.Equal(t, bpf.Drop.String()+" "+why.String(), o.event.Verdict.String()+" "+o.event.Reason.String(), "%s", o.Packet)
-}
-
-// became fails the test unless the packet is now what the layers say.
-func (o outcome) became(t testing.TB, layers ...packet.Template) {
-	t.Helper()
-	if mismatch := packet.Match(packet.Layers(layers), o.Packet); mismatch != nil {
-		require.Fail(t, mismatch.Error())
-	}
 }
 
 // checkFlows fails the test unless every translation is undone by another.

@@ -16,14 +16,6 @@ var balanced = []bpf.Protocol{bpf.TCP, bpf.UDP}
 // cluster is the address of a service that only pods reach.
 var cluster = host("10.96.0.10", "fd00:10:96::10", "")
 
-// snatted fails the test unless the packet's source is the node's with a port that is reserved for it, which it returns.
-func (o outcome) snatted(t testing.TB, f family) uint16 {
-	t.Helper()
-	require.Equal(t, node1.addr(f), o.Src().Addr(), "%s", o.Packet)
-	require.GreaterOrEqual(t, o.Src().Port(), uint16(49152), "%s", o.Packet)
-	return o.Src().Port()
-}
-
 func TestNodePortToRemoteBackend(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

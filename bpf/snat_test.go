@@ -2,6 +2,7 @@ package bpf_test
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -63,6 +64,15 @@ func TestFlowsMeetAtOneBackend(t *testing.T) {
 			out.became(t, message(p, cluster.at(f, frontend), podA.at(f, 40000)))
 		}
 	})
+}
+
+// TestNodeOfOneFamily has a node without IPv6 be asked to lend its address.
+func TestNodeOfOneFamily(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *bpf.Config) { c.IPv6 = netip.Addr{} })
+	r.send(t, r.toNetdev(r.lxcA), node1, gateway, message(bpf.UDP, podA.at(v6, 40000), world.at(v6, 80))).dropped(t, bpf.SNATNoAddress)
+	r.serve(t, bpf.UDP, node1.at(v6, 30080), remote.at(v6, 80))
+	r.send(t, r.xdp(), client, node1, message(bpf.UDP, client.at(v6, 40000), node1.at(v6, 30080))).dropped(t, bpf.SNATNoAddress)
 }
 
 // TestSourcePortsRunOut gives SNAT four ports.

@@ -73,7 +73,6 @@ struct arphdr {
 #define IPPROTO_UDP 17
 #define IPPROTO_ROUTING 43
 #define IPPROTO_FRAGMENT 44
-#define IPPROTO_AH 51
 #define IPPROTO_ICMPV6 58
 #define IPPROTO_DSTOPTS 60
 
@@ -116,7 +115,7 @@ struct ipv6hdr {
 
 struct ipv6_opt_hdr {
 	__u8 nexthdr;
-	__u8 hdrlen; /* 8-byte units beyond the first; AH: 4-byte units minus 2 */
+	__u8 hdrlen; /* 8-byte units beyond the first */
 };
 
 struct ipv6_rt_hdr {

@@ -35,4 +35,14 @@ static __always_inline bool addr_equal(const struct addr *a, const struct addr *
 	return a->halves[0] == b->halves[0] && a->halves[1] == b->halves[1];
 }
 
+static __always_inline bool addr_is_zero(const struct addr *addr)
+{
+	return !(addr->halves[0] | addr->halves[1]);
+}
+
+static __always_inline bool addr_is_ipv4(const struct addr *addr)
+{
+	return addr->halves[0] == 0 && addr->words[2] == bpf_htonl(0xffff);
+}
+
 #endif /* LIB_ADDR_H */

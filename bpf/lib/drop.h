@@ -14,6 +14,7 @@ enum __attribute__((packed)) drop_reason {
 	DROP_FRAGMENT,		/* a fragment that would need a translation */
 	DROP_NO_BACKEND,	/* the service has none */
 	DROP_SNAT_NO_PORT,	/* no free source port towards this destination */
+	DROP_SNAT_NO_ADDRESS,	/* the node has no address of this family */
 	DROP_CT_FULL,		/* the kernel refused a conntrack entry */
 	DROP_TTL_EXPIRED,	/* ran out after a translation: the stack cannot say so to the sender */
 	DROP_TOO_BIG,		/* larger than the MTU of the way out, after a translation */

@@ -43,7 +43,7 @@ static __always_inline bool nd_asks_for_gateway(const struct nd_msg *msg)
 static __always_inline __u32 nd_solicitation(struct context *ctx, const struct packet *pkt)
 {
 	__u32 len = pkt->l3_len - sizeof(struct ipv6hdr);
-	bool unspecified = !(pkt->tuple.saddr.halves[0] | pkt->tuple.saddr.halves[1]);
+	bool unspecified = addr_is_zero(&pkt->tuple.saddr);
 	bool multicast = pkt->tuple.daddr.bytes[0] == 0xff;
 	const struct neighbour_msg *ask;
 

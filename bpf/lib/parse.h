@@ -130,7 +130,7 @@ static __always_inline enum packet_kind parse_ipv4(struct context *ctx, struct p
 static __always_inline bool ipv6_is_extension(__u8 type)
 {
 	return type == IPPROTO_HOPOPTS || type == IPPROTO_ROUTING || type == IPPROTO_DSTOPTS ||
-	       type == IPPROTO_FRAGMENT || type == IPPROTO_AH;
+	       type == IPPROTO_FRAGMENT;
 }
 
 /* What is behind the extension headers, in a number. */
@@ -145,7 +145,8 @@ union ipv6_walk {
 };
 
 /*
- * Walks extension headers, the first of which is of the given type, up to what
+ * Walks extension headers (not AH, which authenticates what translation
+ * changes), the first of which is of the given type, up to what
  * is none. Few packets have any. Global: the verifier reads it once, and knows
  * of its result nothing that would multiply the states of the rest.
  */
@@ -164,7 +165,7 @@ __noinline __u32 ipv6_extensions(struct context *ctx, __u32 type)
 			break;
 		}
 		walk.proto = ext->nexthdr;
-		len = type == IPPROTO_AH ? (ext->hdrlen + 2) * 4 : (ext->hdrlen + 1) * 8;
+		len = (ext->hdrlen + 1) * 8;
 		if (type == IPPROTO_ROUTING && ext->segments_left)
 			break; /* the checksum is over another destination (RFC 8200, 8.1) */
 		if (type == IPPROTO_FRAGMENT) {
@@ -201,6 +202,8 @@ static __always_inline enum packet_kind parse_ipv6(struct context *ctx, struct p
 
 	addr_set_ipv6(&pkt->tuple.saddr, &ip->saddr);
 	addr_set_ipv6(&pkt->tuple.daddr, &ip->daddr);
+	if (addr_is_ipv4(&pkt->tuple.saddr) || addr_is_ipv4(&pkt->tuple.daddr))
+		return PACKET_INVALID; /* never on a wire (RFC 4291), and to the datapath another address */
 	pkt->tuple.proto = ip->nexthdr;
 	pkt->ttl = ip->hop_limit;
 	pkt->ipv6 = true;

@@ -99,6 +99,8 @@ __noinline int flow_open(struct context *ctx, __u32 tries)
 
 	if (!slow)
 		return DROP_CT_FULL;
+	if (addr_is_zero(&slow->forward.saddr))
+		return DROP_SNAT_NO_ADDRESS;
 	slow->forward.addr_csum = csum_change(csum_change_addr(&slow->tuple.saddr, &slow->forward.saddr) +
 					      csum_change_addr(&slow->tuple.daddr, &slow->forward.daddr));
 	slow->forward.last_seen = bpf_ktime_get_ns();

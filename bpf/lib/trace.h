@@ -61,7 +61,7 @@ struct event {
 	enum verdict verdict;
 	enum drop_reason reason;
 	__u8 pad;
-	__u16 len;    /* of the packet */
+	__u16 len;    /* of the packet; 0xffff: or more */
 	__u16 caplen; /* of data, the packet's first bytes as the program left them */
 	__u8 data[EVENT_DATA];
 };
@@ -86,7 +86,7 @@ static __noinline void event_capture(struct event *event, struct context *ctx)
 {
 	__u32 len = ctx_len(ctx);
 
-	event->len = len;
+	event->len = len < 0xffff ? len : 0xffff;
 	event->caplen = ctx_copy(ctx, event->data, len < EVENT_DATA ? len : EVENT_DATA);
 }
 
