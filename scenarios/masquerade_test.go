@@ -28,16 +28,17 @@ func TestPodToWorldIsMasqueraded(t *testing.T) {
 }
 
 // C6: two pods that send from one port to one address of the world get ports of
-// their own, and each its own reply.
+// their own, and each its own reply. The port is one that masquerading keeps as
+// long as it can, so both would have it.
 func TestMasqueradedPortsDoNotCollide(t *testing.T) {
 	t.Parallel()
 	everyDatapath.Run(t, topo.Cluster(1), func(t *testing.T, lab *harness.Lab) {
 		pods := []*harness.Machine{lab.Pod("web-on-node1"), lab.Pod("client-on-node1")}
 		world := lab.Host("client")
 		each(t, []protocol{tcp, udp, echo}, func(t *testing.T, p protocol) {
-			first := pods[0].Send(t, p.requestFrom(23456, world.AddrPort(443)))
+			first := pods[0].Send(t, p.requestFrom(50000, world.AddrPort(443)))
 			firstSeen := world.Expect(t, p.request(world.AddrPort(443)))
-			second := pods[1].Send(t, p.requestFrom(23456, world.AddrPort(443)))
+			second := pods[1].Send(t, p.requestFrom(50000, world.AddrPort(443)))
 			secondSeen := world.Expect(t, p.request(world.AddrPort(443)))
 			require.NotEqual(t, sourcePort(firstSeen), sourcePort(secondSeen), "two flows of one node need ports of their own")
 
