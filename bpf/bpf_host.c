@@ -17,10 +17,9 @@
 /* Services where XDP is off or has left them, and answers to translated flows. */
 static __always_inline int translate_from_netdev(struct context *ctx, struct packet *pkt, const struct ct_entry *entry)
 {
+	int reason = nat_apply(ctx, pkt, entry);
 	const struct endpoint *pod;
-	int reason;
 
-	reason = nat_apply(ctx, pkt, entry);
 	if (reason)
 		return drop(ctx, POINT_FROM_NETDEV, reason);
 	pod = endpoint_lookup(&pkt->tuple.daddr);
@@ -32,7 +31,7 @@ static __always_inline int translate_from_netdev(struct context *ctx, struct pac
 		return deliver(ctx, POINT_FROM_NETDEV, pkt, pod);
 	if (entry->flags & CT_REPLY)
 		return send(ctx, POINT_FROM_NETDEV, pkt, entry->mac);
-	return forward(ctx, POINT_FROM_NETDEV, pkt, entry);
+	return route(ctx, POINT_FROM_NETDEV, pkt, entry);
 }
 
 SEC("tc")
@@ -48,26 +47,26 @@ int from_netdev(struct context *ctx)
 	if (!ctx_for_us(ctx))
 		return pass(ctx, POINT_FROM_NETDEV);
 	kind = parse(ctx, &pkt);
-	if (kind == PACKET_INVALID)
+	if (kind == KIND_INVALID)
 		return drop(ctx, POINT_FROM_NETDEV, DROP_INVALID);
-	if (kind != PACKET_FLOW && kind != PACKET_FRAGMENT)
+	if (kind != KIND_FLOW && kind != KIND_FRAGMENT)
 		return pass(ctx, POINT_FROM_NETDEV);
 
 	translated = handoff_found(ctx);
 	pod = endpoint_lookup(&pkt.tuple.daddr);
-	if (kind == PACKET_FLOW && !translated) {
+	if (kind == KIND_FLOW && !translated) {
 		entry = ct_find(ctx, &pkt);
 		if (!entry && endpoint_none(pod)) {
 			reason = lb_open(ctx, &pkt, OUTSIDE, &entry);
 			if (reason)
 				return drop(ctx, POINT_FROM_NETDEV, reason);
 		}
-		if (entry && (entry->flags & (CT_TRANSLATE | CT_EGRESS)) == CT_TRANSLATE)
+		if (entry && ct_rewrites_ingress(entry))
 			return translate_from_netdev(ctx, &pkt, entry);
 	}
 	if (!pod || pkt.ttl <= 1) /* the stack's own, or for it to say that the packet ran out */
 		return pass(ctx, POINT_FROM_NETDEV);
-	if (kind == PACKET_FLOW && !translated && !entry)
+	if (kind == KIND_FLOW && !translated && !entry)
 		masquerade_except(ctx, &pkt);
 	return deliver(ctx, POINT_FROM_NETDEV, &pkt, pod);
 }
@@ -80,16 +79,16 @@ static __always_inline int translate_to_netdev(struct context *ctx)
 	struct ct_entry *entry = NULL;
 	int reason;
 
-	if ((kind != PACKET_FLOW && kind != PACKET_FRAGMENT) || ctx->vlan_present)
+	if ((kind != KIND_FLOW && kind != KIND_FRAGMENT) || ctx->vlan_present)
 		return DROP_NONE;
 	if (is_node_address(&pkt.tuple.saddr)) {
 		/* Only the stack's own answers can be those of a service's backend. */
-		if (ctx->ingress_ifindex || kind != PACKET_FLOW)
+		if (ctx->ingress_ifindex || kind != KIND_FLOW)
 			return DROP_NONE;
 	} else if (entity_of(&pkt.tuple.daddr) != ENTITY_WORLD) {
 		return DROP_NONE;
 	}
-	if (kind == PACKET_FLOW)
+	if (kind == KIND_FLOW)
 		entry = ct_find(ctx, &pkt);
 	if (!entry) {
 		if (!endpoint_lookup(&pkt.tuple.saddr) || pkt.echo_reply)

@@ -22,13 +22,13 @@ static __always_inline bool owns_source(const struct device *device, const struc
 }
 
 /* Plain or translated, on the way to its destination. Has a hop left, and a source that is the pod's. */
-static __always_inline int route_from_container(struct context *ctx, struct packet *pkt, enum packet_kind kind)
+static __always_inline int forward_from_container(struct context *ctx, struct packet *pkt, enum packet_kind kind)
 {
 	const struct endpoint *pod = endpoint_lookup(&pkt->tuple.daddr);
 	struct ct_entry *entry = NULL;
 	int reason;
 
-	if (kind == PACKET_FLOW) {
+	if (kind == KIND_FLOW) {
 		entry = ct_find(ctx, pkt);
 		if (!entry && endpoint_none(pod)) {
 			reason = lb_open(ctx, pkt, INSIDE, &entry);
@@ -36,7 +36,7 @@ static __always_inline int route_from_container(struct context *ctx, struct pack
 				return drop(ctx, POINT_FROM_CONTAINER, reason);
 		}
 	}
-	if (entry && (entry->flags & (CT_TRANSLATE | CT_EGRESS)) == CT_TRANSLATE) {
+	if (entry && ct_rewrites_ingress(entry)) {
 		reason = nat_apply(ctx, pkt, entry);
 		if (reason)
 			return drop(ctx, POINT_FROM_CONTAINER, reason);
@@ -48,7 +48,7 @@ static __always_inline int route_from_container(struct context *ctx, struct pack
 		return deliver(ctx, POINT_FROM_CONTAINER, pkt, pod);
 	if (is_node_address(&pkt->tuple.daddr))
 		return pass(ctx, POINT_FROM_CONTAINER);
-	return forward(ctx, POINT_FROM_CONTAINER, pkt, entry);
+	return route(ctx, POINT_FROM_CONTAINER, pkt, entry);
 }
 
 SEC("tc")
@@ -62,11 +62,11 @@ int from_container(struct context *ctx)
 		return drop(ctx, POINT_FROM_CONTAINER, DROP_NO_ENDPOINT);
 	kind = parse(ctx, &pkt);
 	switch (kind) {
-	case PACKET_INVALID:
+	case KIND_INVALID:
 		return drop(ctx, POINT_FROM_CONTAINER, DROP_INVALID);
-	case PACKET_NOT_IP:
+	case KIND_NOT_IP:
 		return pass(ctx, POINT_FROM_CONTAINER);
-	case PACKET_ARP:
+	case KIND_ARP:
 		return arp_answer(ctx, device);
 	default:
 		break;
@@ -77,9 +77,9 @@ int from_container(struct context *ctx)
 		return pass(ctx, POINT_FROM_CONTAINER);
 	if (!owns_source(device, &pkt))
 		return drop(ctx, POINT_FROM_CONTAINER, DROP_INVALID_SOURCE);
-	if (kind == PACKET_OTHER_IP || pkt.ttl <= 1) /* the stack tells the sender that it ran out */
+	if (kind == KIND_OTHER_IP || pkt.ttl <= 1) /* the stack tells the sender that it ran out */
 		return pass(ctx, POINT_FROM_CONTAINER);
-	return route_from_container(ctx, &pkt, kind);
+	return forward_from_container(ctx, &pkt, kind);
 }
 
 /* What the stack answers for a service whose backend it is itself. */
@@ -88,7 +88,7 @@ static __always_inline int translate_to_container(struct context *ctx)
 	struct packet pkt = {};
 	struct ct_entry *entry;
 
-	if (parse(ctx, &pkt) != PACKET_FLOW)
+	if (parse(ctx, &pkt) != KIND_FLOW)
 		return DROP_NONE;
 	entry = ct_find(ctx, &pkt);
 	if (!entry || !(entry->flags & CT_EGRESS))

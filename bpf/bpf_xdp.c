@@ -10,7 +10,6 @@
 #include "lib/handoff.h"
 #include "lib/lb.h"
 #include "lib/nat.h"
-#include "lib/verdict.h"
 
 /*
  * Services at the NIC, before the kernel has spent anything on a packet. What is
@@ -64,7 +63,7 @@ int xdp_entry(struct context *ctx)
 	struct ct_entry *entry;
 	int reason;
 
-	if (!ctx_for_us(ctx) || parse(ctx, &pkt) != PACKET_FLOW || pkt.fragment || pkt.ttl <= 1)
+	if (!ctx_for_us(ctx) || parse(ctx, &pkt) != KIND_FLOW || pkt.fragment || pkt.ttl <= 1)
 		return pass(ctx, POINT_XDP);
 	entry = ct_find(ctx, &pkt);
 	if (!entry) {
@@ -72,7 +71,7 @@ int xdp_entry(struct context *ctx)
 		if (reason)
 			return drop(ctx, POINT_XDP, reason);
 	}
-	if (!entry || (entry->flags & (CT_TRANSLATE | CT_EGRESS)) != CT_TRANSLATE)
+	if (!entry || !ct_rewrites_ingress(entry))
 		return pass(ctx, POINT_XDP);
 	if (entry->flags & CT_LOCAL)
 		return xdp_keep(ctx, &pkt, entry);

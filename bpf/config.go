@@ -16,7 +16,7 @@ type Config struct {
 	NIC    int // interface index
 	NICMAC net.HardwareAddr
 
-	// Source ports for SNAT; the zero value means 49152 to 65535. The node itself must not use them
+	// Source ports for SNAT; the zero value means DefaultSNATPorts. The node itself must not use them
 	// (net.ipv4.ip_local_reserved_ports). A power of two of them lets allocation try each.
 	SNATPorts PortRange
 
@@ -30,20 +30,26 @@ type Config struct {
 // PortRange is a range of ports, both ends included.
 type PortRange struct{ Min, Max uint16 }
 
-var defaultSNATPorts = PortRange{Min: 49152, Max: 65535} // the dynamic ports of RFC 6335
+// String is the range as ip_local_reserved_ports has it: "49152-65535".
+func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.Min, r.Max) }
+
+// DefaultSNATPorts are the dynamic ports of RFC 6335.
+var DefaultSNATPorts = PortRange{Min: 49152, Max: 65535}
 
 func (c Config) raw() (hostNodeConfig, error) {
 	if !c.IPv4.IsValid() && !c.IPv6.IsValid() {
 		return hostNodeConfig{}, fmt.Errorf("bpf: config has neither IPv4 nor IPv6: give the node an address")
 	}
-	for name, a := range map[string]netip.Addr{"IPv4": c.IPv4, "GatewayIPv4": c.GatewayIPv4} {
-		if a.IsValid() && !a.Is4() {
-			return hostNodeConfig{}, fmt.Errorf("bpf: config: %s is %s: give an IPv4 address", name, a)
-		}
-	}
-	for name, a := range map[string]netip.Addr{"IPv6": c.IPv6, "GatewayIPv6": c.GatewayIPv6} {
-		if a.IsValid() && (!a.Is6() || a.Is4In6()) {
-			return hostNodeConfig{}, fmt.Errorf("bpf: config: %s is %s: give an IPv6 address", name, a)
+	for _, field := range []struct {
+		name string
+		addr netip.Addr
+		is   bool
+	}{
+		{"IPv4", c.IPv4, c.IPv4.Is4()}, {"GatewayIPv4", c.GatewayIPv4, c.GatewayIPv4.Is4()},
+		{"IPv6", c.IPv6, isIPv6(c.IPv6)}, {"GatewayIPv6", c.GatewayIPv6, isIPv6(c.GatewayIPv6)},
+	} {
+		if field.addr.IsValid() && !field.is {
+			return hostNodeConfig{}, fmt.Errorf("bpf: config: %s is %s: give an address of that family", field.name, field.addr)
 		}
 	}
 	mac, err := rawMAC(c.NICMAC)
@@ -55,10 +61,10 @@ func (c Config) raw() (hostNodeConfig, error) {
 	}
 	ports := c.SNATPorts
 	if ports == (PortRange{}) {
-		ports = defaultSNATPorts
+		ports = DefaultSNATPorts
 	}
 	if ports.Min == 0 || ports.Max < ports.Min {
-		return hostNodeConfig{}, fmt.Errorf("bpf: config: SNATPorts %d-%d is no range: give 1 <= Min <= Max", ports.Min, ports.Max)
+		return hostNodeConfig{}, fmt.Errorf("bpf: config: SNATPorts %s is no range: give 1 <= Min <= Max", ports)
 	}
 	return hostNodeConfig{
 		Ipv4:             rawAddr(c.IPv4),
@@ -74,6 +80,8 @@ func (c Config) raw() (hostNodeConfig, error) {
 		HasRedirectNeigh: flag(!c.WithoutRedirectNeigh),
 	}, nil
 }
+
+func isIPv6(a netip.Addr) bool { return a.Is6() && !a.Is4In6() }
 
 func flag(on bool) uint8 {
 	if on {

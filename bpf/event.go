@@ -30,7 +30,7 @@ func ReadEvent(record []byte) (Event, error) {
 	if len(record) < int(unsafe.Sizeof(raw)) {
 		return Event{}, fmt.Errorf("bpf: event of %d bytes, want %d: is the ring buffer one of this version's programs?", len(record), unsafe.Sizeof(raw))
 	}
-	raw = *(*hostEvent)(unsafe.Pointer(unsafe.SliceData(record)))
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&raw)), unsafe.Sizeof(raw)), record)
 	if int(raw.Caplen) > len(raw.Data) {
 		return Event{}, fmt.Errorf("bpf: event with %d bytes of data, want at most %d", raw.Caplen, len(raw.Data))
 	}

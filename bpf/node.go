@@ -35,6 +35,8 @@ type Node struct {
 	Programs Programs
 	Maps     Maps
 
+	programs map[string]*ebpf.Program // by their names in C
+	maps     map[string]*ebpf.Map
 	services serviceTable
 }
 
@@ -86,18 +88,14 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 		return nil, err
 	}
 
-	maps := map[string]*ebpf.Map{}
-	programs := map[string]*ebpf.Program{}
-	node := &Node{}
+	node := &Node{maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}}
 	defer func() {
-		node.Programs, node.Maps = named(programs, maps)
 		if err != nil {
 			node.Close()
 		}
 	}()
-
 	if opts.Events != nil {
-		if maps[hostMapEvents], err = opts.Events.Clone(); err != nil {
+		if node.maps[hostMapEvents], err = opts.Events.Clone(); err != nil {
 			return nil, fmt.Errorf("bpf: map events: %w", err)
 		}
 	}
@@ -107,27 +105,28 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 			return nil, fmt.Errorf("bpf: constants: %w", err)
 		}
 		opts.Sizes.apply(spec.Maps)
-		if err := makeMaps(spec, maps); err != nil {
+		if err := node.makeMaps(spec); err != nil {
 			return nil, err
 		}
-		if err := loadPrograms(spec, maps, programs, opts.LogDir); err != nil {
+		if err := node.loadPrograms(spec, opts.LogDir); err != nil {
 			return nil, err
 		}
 	}
+	node.name()
 	return node, nil
 }
 
-// makeMaps adds to maps those of spec that are not there yet.
-func makeMaps(spec *ebpf.CollectionSpec, maps map[string]*ebpf.Map) error {
+// makeMaps makes those maps of spec that no object before it had.
+func (n *Node) makeMaps(spec *ebpf.CollectionSpec) error {
 	for name, mapSpec := range spec.Maps {
-		if maps[name] != nil || isConstants(name) {
+		if n.maps[name] != nil || isConstants(name) {
 			continue
 		}
 		m, err := ebpf.NewMap(mapSpec)
 		if err != nil {
 			return fmt.Errorf("bpf: map %s with %d entries: %w", name, mapSpec.MaxEntries, err)
 		}
-		maps[name] = m
+		n.maps[name] = m
 	}
 	return nil
 }
@@ -135,11 +134,12 @@ func makeMaps(spec *ebpf.CollectionSpec, maps map[string]*ebpf.Map) error {
 // isConstants tells .rodata, which each object has for itself.
 func isConstants(name string) bool { return strings.HasPrefix(name, ".") }
 
-func loadPrograms(spec *ebpf.CollectionSpec, maps map[string]*ebpf.Map, programs map[string]*ebpf.Program, logDir string) error {
+// loadPrograms loads the programs of spec onto the node's maps.
+func (n *Node) loadPrograms(spec *ebpf.CollectionSpec, logDir string) error {
 	shared := map[string]*ebpf.Map{}
 	for name := range spec.Maps {
 		if !isConstants(name) {
-			shared[name] = maps[name]
+			shared[name] = n.maps[name]
 		}
 	}
 	loaded, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: shared})
@@ -148,7 +148,7 @@ func loadPrograms(spec *ebpf.CollectionSpec, maps map[string]*ebpf.Map, programs
 	}
 	defer loaded.Close()
 	for name := range spec.Programs {
-		programs[name] = loaded.DetachProgram(name)
+		n.programs[name] = loaded.DetachProgram(name)
 	}
 	return nil
 }
@@ -170,24 +170,26 @@ func rejected(err error, dir string) error {
 	return fmt.Errorf("bpf: the kernel's verifier rejects a program, see %s: %w", file.Name(), err)
 }
 
-func named(p map[string]*ebpf.Program, m map[string]*ebpf.Map) (Programs, Maps) {
-	return Programs{
-			XDPEntry:      p[xdpProgXdpEntry],
-			FromNetdev:    p[hostProgFromNetdev],
-			ToNetdev:      p[hostProgToNetdev],
-			FromContainer: p[lxcProgFromContainer],
-			ToContainer:   p[lxcProgToContainer],
-		}, Maps{
-			CT:        m[hostMapCt],
-			Services:  m[hostMapServices],
-			Slots:     m[hostMapSlots],
-			Backends:  m[hostMapBackends],
-			Endpoints: m[hostMapEndpoints],
-			Devices:   m[hostMapDevices],
-			IPCache:   m[hostMapIpcache],
-			Metrics:   m[hostMapMetrics],
-			Events:    m[hostMapEvents],
-		}
+// name gives programs and maps their places in the node.
+func (n *Node) name() {
+	n.Programs = Programs{
+		XDPEntry:      n.programs[xdpProgXdpEntry],
+		FromNetdev:    n.programs[hostProgFromNetdev],
+		ToNetdev:      n.programs[hostProgToNetdev],
+		FromContainer: n.programs[lxcProgFromContainer],
+		ToContainer:   n.programs[lxcProgToContainer],
+	}
+	n.Maps = Maps{
+		CT:        n.maps[hostMapCt],
+		Services:  n.maps[hostMapServices],
+		Slots:     n.maps[hostMapSlots],
+		Backends:  n.maps[hostMapBackends],
+		Endpoints: n.maps[hostMapEndpoints],
+		Devices:   n.maps[hostMapDevices],
+		IPCache:   n.maps[hostMapIpcache],
+		Metrics:   n.maps[hostMapMetrics],
+		Events:    n.maps[hostMapEvents],
+	}
 }
 
 func (s MapSizes) apply(specs map[string]*ebpf.MapSpec) {
@@ -223,14 +225,14 @@ func NewEvents(bytes uint32) (*ebpf.Map, error) {
 	return events, nil
 }
 
-// Close releases programs and maps, one after the other. What is attached stays until its link goes.
+// Close releases programs and maps, one after the other. A program that is still attached stays in the kernel until its
+// link goes.
 func (n *Node) Close() error {
-	p, m := n.Programs, n.Maps
 	var errs []error
-	for _, program := range []*ebpf.Program{p.XDPEntry, p.FromNetdev, p.ToNetdev, p.FromContainer, p.ToContainer} {
+	for _, program := range n.programs {
 		errs = append(errs, program.Close())
 	}
-	for _, table := range []*ebpf.Map{m.CT, m.Services, m.Slots, m.Backends, m.Endpoints, m.Devices, m.IPCache, m.Metrics, m.Events} {
+	for _, table := range n.maps {
 		errs = append(errs, table.Close())
 	}
 	return errors.Join(errs...)

@@ -1,7 +1,10 @@
 package bpf_test
 
 import (
+	"net/netip"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/skbench/skbench/bpf"
 	"github.com/skbench/skbench/harness/packet"
@@ -60,6 +63,33 @@ func TestWithoutRedirectHelpers(t *testing.T) {
 
 		// A neighbour that is not resolved yet is the stack's.
 		r.send(t, r.fromA(), podA, lxcA, message(p, podA.at(f, 40000), silent.at(f, port(p, 80)))).untouched(t)
+	})
+}
+
+// TestUnresolvedWithoutRedirectHelpers has translated packets for a neighbour that the kernel does not know.
+func TestUnresolvedWithoutRedirectHelpers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *bpf.Config) { c.WithoutRedirectPeer, c.WithoutRedirectNeigh = true, true })
+	eachFlow(t, balanced, func(t *testing.T, f family, p bpf.Protocol) {
+		r.serve(t, p, node1.at(f, 30080), silent.at(f, 80))
+		r.serve(t, p, node1.at(f, 30081), podA.at(f, 80))
+
+		t.Run("under the node's address", func(t *testing.T) {
+			r.send(t, r.fromNetdev(), client, node1, message(p, client.at(f, 40000), node1.at(f, 30080))).dropped(t, bpf.NoNeighbour)
+		})
+		t.Run("under the pod's address", func(t *testing.T) {
+			peer := netip.PrefixFrom(silent.addr(f), silent.addr(f).BitLen())
+			require.NoError(t, r.PutPrefix(peer, bpf.EntityNode))
+			out := r.send(t, r.fromA(), podA, lxcA, message(p, podA.at(f, 40000), node1.at(f, 30080)))
+			out.is(t, bpf.Pass, 0)
+			out.became(t, hops(f, 64), message(p, podA.at(f, 40000), silent.at(f, 80)))
+		})
+		t.Run("answer", func(t *testing.T) {
+			r.send(t, r.fromNetdev(), silent, node1, message(p, silent.at(f, 40000), node1.at(f, 30081))).is(t, bpf.Redirect, r.lxcA)
+			out := r.send(t, r.fromA(), podA, lxcA, message(p, podA.at(f, 80), silent.at(f, 40000)))
+			out.is(t, bpf.Redirect, r.nic)
+			out.became(t, frame(node1, silent), message(p, node1.at(f, 30081), silent.at(f, 40000)))
+		})
 	})
 }
 

@@ -33,7 +33,7 @@ static __always_inline bool is_node_address(const struct addr *addr)
 	       (addr->halves[1] == config.ipv6.halves[1] && addr->halves[0] == config.ipv6.halves[0]);
 }
 
-static __always_inline void node_address(struct addr *addr, bool ipv6)
+static __always_inline void addr_set_node(struct addr *addr, bool ipv6)
 {
 	addr->halves[0] = ipv6 ? config.ipv6.halves[0] : config.ipv4.halves[0];
 	addr->halves[1] = ipv6 ? config.ipv6.halves[1] : config.ipv4.halves[1];

@@ -91,6 +91,12 @@ static __always_inline struct slow_path *slow_path_of(void)
 	return bpf_map_lookup_elem(&slow_path, &zero);
 }
 
+/* Rewrites packets where they enter the node. */
+static __always_inline bool ct_rewrites_ingress(const struct ct_entry *entry)
+{
+	return (entry->flags & (CT_TRANSLATE | CT_EGRESS)) == CT_TRANSLATE;
+}
+
 /* 256 jiffies: between 0.25 and 2.5 seconds, whatever HZ is; read without a call. */
 static __always_inline __u16 ct_tick(void)
 {

@@ -171,7 +171,7 @@ __noinline int lb_open_flow(struct context *ctx, enum side side, __u32 ipv6)
 	forward->reply_flags = lb_reply_flags(local_pod, local, side);
 	forward->saddr = slow->tuple.saddr;
 	if (lb_needs_snat(&slow->tuple, backend, local, side))
-		node_address(&forward->saddr, ipv6);
+		addr_set_node(&forward->saddr, ipv6);
 	forward->daddr = backend->addr;
 	forward->dport = backend->port;
 	return flow_open(ctx, SNAT_TRIES);

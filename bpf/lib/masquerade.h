@@ -26,7 +26,7 @@ static __always_inline int masquerade_open(struct context *ctx, const struct pac
 		.flags = CT_TRANSLATE | CT_EGRESS,
 		.reply_flags = CT_REPLY | CT_TRANSLATE | CT_LOCAL,
 	};
-	node_address(&slow->forward.saddr, pkt->ipv6);
+	addr_set_node(&slow->forward.saddr, pkt->ipv6);
 	return flow_open(ctx, SNAT_TRIES);
 }
 

@@ -25,7 +25,7 @@ struct neighbour_msg {
 
 static __always_inline bool is_neighbour_discovery(const struct packet *pkt, enum packet_kind kind)
 {
-	return kind == PACKET_OTHER_IP && pkt->ipv6 && pkt->tuple.proto == IPPROTO_ICMPV6 &&
+	return kind == KIND_OTHER_IP && pkt->ipv6 && pkt->tuple.proto == IPPROTO_ICMPV6 &&
 	       pkt->icmp_type >= NDISC_ROUTER_SOLICITATION && pkt->icmp_type <= NDISC_REDIRECT;
 }
 

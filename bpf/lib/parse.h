@@ -7,12 +7,12 @@
 
 /* What a packet is to the datapath. */
 enum packet_kind {
-	PACKET_FLOW,	 /* TCP, UDP or an ICMP echo: the tuple is whole */
-	PACKET_FRAGMENT, /* a later fragment of anything: only the tuple's addresses and protocol are known */
-	PACKET_OTHER_IP, /* never translated, an ICMP error for instance; the tuple as for a fragment */
-	PACKET_ARP,
-	PACKET_NOT_IP,
-	PACKET_INVALID, /* a header is cut short or contradicts itself */
+	KIND_FLOW,	 /* TCP, UDP or an ICMP echo: the tuple is whole */
+	KIND_FRAGMENT, /* a later fragment of anything: only the tuple's addresses and protocol are known */
+	KIND_OTHER_IP, /* never translated, an ICMP error for instance; the tuple as for a fragment */
+	KIND_ARP,
+	KIND_NOT_IP,
+	KIND_INVALID, /* a header is cut short or contradicts itself */
 };
 
 /* All that is ever read from the headers of a packet, each of them once. */
@@ -50,11 +50,11 @@ static __always_inline enum packet_kind parse_tcp(struct context *ctx, struct pa
 	const struct tcphdr *tcp = ctx_header(ctx, l4_bound(pkt->l4_off), sizeof(*tcp));
 
 	if (!tcp || len < sizeof(*tcp) || tcp->doff * 4 < sizeof(*tcp) || tcp->doff * 4 > len)
-		return PACKET_INVALID;
+		return KIND_INVALID;
 	pkt->tuple.sport = tcp->source;
 	pkt->tuple.dport = tcp->dest;
 	pkt->tcp_flags = tcp->flags;
-	return PACKET_FLOW;
+	return KIND_FLOW;
 }
 
 static __always_inline enum packet_kind parse_udp(struct context *ctx, struct packet *pkt, __u32 len)
@@ -62,12 +62,12 @@ static __always_inline enum packet_kind parse_udp(struct context *ctx, struct pa
 	const struct udphdr *udp = ctx_header(ctx, l4_bound(pkt->l4_off), sizeof(*udp));
 
 	if (!udp || len < sizeof(*udp) || bpf_ntohs(udp->len) < sizeof(*udp))
-		return PACKET_INVALID;
+		return KIND_INVALID;
 	if (bpf_ntohs(udp->len) > len && !pkt->fragment)
-		return PACKET_INVALID;
+		return KIND_INVALID;
 	pkt->tuple.sport = udp->source;
 	pkt->tuple.dport = udp->dest;
-	return PACKET_FLOW;
+	return KIND_FLOW;
 }
 
 static __always_inline enum packet_kind parse_icmp(struct context *ctx, struct packet *pkt, __u32 len, __u8 request,
@@ -76,14 +76,14 @@ static __always_inline enum packet_kind parse_icmp(struct context *ctx, struct p
 	const struct icmphdr *icmp = ctx_header(ctx, l4_bound(pkt->l4_off), sizeof(*icmp));
 
 	if (!icmp || len < sizeof(*icmp))
-		return PACKET_INVALID;
+		return KIND_INVALID;
 	pkt->icmp_type = icmp->type;
 	if (icmp->type == request)
 		pkt->tuple.sport = icmp->id;
 	pkt->echo_reply = icmp->type == reply;
 	if (pkt->echo_reply)
 		pkt->tuple.dport = icmp->id;
-	return icmp->type == request || pkt->echo_reply ? PACKET_FLOW : PACKET_OTHER_IP;
+	return icmp->type == request || pkt->echo_reply ? KIND_FLOW : KIND_OTHER_IP;
 }
 
 /* len: bytes of the packet from pkt->l4_off on. */
@@ -97,7 +97,7 @@ static __always_inline enum packet_kind parse_l4(struct context *ctx, struct pac
 		return parse_icmp(ctx, pkt, len, ICMP_ECHO, ICMP_ECHOREPLY);
 	if (pkt->tuple.proto == IPPROTO_ICMPV6 && pkt->ipv6)
 		return parse_icmp(ctx, pkt, len, ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY);
-	return PACKET_OTHER_IP;
+	return KIND_OTHER_IP;
 }
 
 static __always_inline enum packet_kind parse_ipv4(struct context *ctx, struct packet *pkt)
@@ -107,11 +107,11 @@ static __always_inline enum packet_kind parse_ipv4(struct context *ctx, struct p
 	__u16 frag_off;
 
 	if (!ip)
-		return PACKET_INVALID;
+		return KIND_INVALID;
 	header = ip->ihl * 4;
 	len = bpf_ntohs(ip->tot_len);
 	if (ip->version != 4 || header < sizeof(*ip) || len < header || L3_OFF + len > ctx_len(ctx))
-		return PACKET_INVALID;
+		return KIND_INVALID;
 
 	addr_set_ipv4(&pkt->tuple.saddr, ip->saddr);
 	addr_set_ipv4(&pkt->tuple.daddr, ip->daddr);
@@ -123,7 +123,7 @@ static __always_inline enum packet_kind parse_ipv4(struct context *ctx, struct p
 	frag_off = bpf_ntohs(ip->frag_off);
 	pkt->fragment = frag_off & (IP_MF | IP_OFFSET);
 	if (frag_off & IP_OFFSET)
-		return PACKET_FRAGMENT;
+		return KIND_FRAGMENT;
 	return parse_l4(ctx, pkt, len - header);
 }
 
@@ -145,14 +145,14 @@ union ipv6_walk {
 };
 
 /*
- * Walks extension headers (not AH, which authenticates what translation
- * changes), the first of which is of the given type, up to what
- * is none. Few packets have any. Global: the verifier reads it once, and knows
- * of its result nothing that would multiply the states of the rest.
+ * Walks extension headers, the first of which is of the given type, up to what
+ * is none. (AH counts as none: it authenticates what translation would change.)
+ * Few packets have any. Global: the verifier reads it once, and knows of its
+ * result nothing that would multiply the states of the rest.
  */
 __noinline __u32 ipv6_extensions(struct context *ctx, __u32 type)
 {
-	union ipv6_walk walk = {.l4_off = L3_OFF + sizeof(struct ipv6hdr), .proto = type, .kind = PACKET_OTHER_IP};
+	union ipv6_walk walk = {.l4_off = L3_OFF + sizeof(struct ipv6hdr), .proto = type, .kind = KIND_OTHER_IP};
 
 	for (int i = 0; i < IPV6_EXTENSIONS; i++) {
 		const struct ipv6_rt_hdr *ext; /* starts as each of them does */
@@ -161,7 +161,7 @@ __noinline __u32 ipv6_extensions(struct context *ctx, __u32 type)
 		type = walk.proto;
 		ext = ctx_header(ctx, l4_bound(walk.l4_off), sizeof(struct frag_hdr));
 		if (!ext) {
-			walk.kind = PACKET_INVALID;
+			walk.kind = KIND_INVALID;
 			break;
 		}
 		walk.proto = ext->nexthdr;
@@ -174,7 +174,7 @@ __noinline __u32 ipv6_extensions(struct context *ctx, __u32 type)
 			len = sizeof(struct frag_hdr);
 			walk.fragment = frag_off & (IP6_MF | IP6_OFFSET);
 			if (frag_off & IP6_OFFSET) {
-				walk.kind = PACKET_FRAGMENT;
+				walk.kind = KIND_FRAGMENT;
 				break;
 			}
 		}
@@ -182,7 +182,7 @@ __noinline __u32 ipv6_extensions(struct context *ctx, __u32 type)
 			break;
 		walk.l4_off += len;
 		if (!ipv6_is_extension(walk.proto)) {
-			walk.kind = PACKET_FLOW;
+			walk.kind = KIND_FLOW;
 			break;
 		}
 	}
@@ -195,15 +195,15 @@ static __always_inline enum packet_kind parse_ipv6(struct context *ctx, struct p
 	union ipv6_walk walk;
 
 	if (!ip || ip->version != 6)
-		return PACKET_INVALID;
+		return KIND_INVALID;
 	pkt->l3_len = sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	if (L3_OFF + pkt->l3_len > ctx_len(ctx))
-		return PACKET_INVALID;
+		return KIND_INVALID;
 
 	addr_set_ipv6(&pkt->tuple.saddr, &ip->saddr);
 	addr_set_ipv6(&pkt->tuple.daddr, &ip->daddr);
 	if (addr_is_ipv4(&pkt->tuple.saddr) || addr_is_ipv4(&pkt->tuple.daddr))
-		return PACKET_INVALID; /* never on a wire (RFC 4291), and to the datapath another address */
+		return KIND_INVALID; /* never on a wire (RFC 4291), and to the datapath another address */
 	pkt->tuple.proto = ip->nexthdr;
 	pkt->ttl = ip->hop_limit;
 	pkt->ipv6 = true;
@@ -214,10 +214,10 @@ static __always_inline enum packet_kind parse_ipv6(struct context *ctx, struct p
 		pkt->l4_off = walk.l4_off;
 		pkt->tuple.proto = walk.proto;
 		pkt->fragment = walk.fragment;
-		if (walk.kind != PACKET_FLOW)
+		if (walk.kind != KIND_FLOW)
 			return walk.kind;
 		if (pkt->l4_off > L3_OFF + pkt->l3_len)
-			return PACKET_INVALID;
+			return KIND_INVALID;
 	}
 	return parse_l4(ctx, pkt, L3_OFF + pkt->l3_len - pkt->l4_off);
 }
@@ -227,14 +227,14 @@ static __always_inline enum packet_kind parse(struct context *ctx, struct packet
 	const struct ethhdr *eth = ctx_header(ctx, 0, sizeof(*eth));
 
 	if (!eth)
-		return PACKET_INVALID;
+		return KIND_INVALID;
 	if (eth->h_proto == bpf_htons(ETH_P_IP))
 		return parse_ipv4(ctx, pkt);
 	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
 		return parse_ipv6(ctx, pkt);
 	if (eth->h_proto == bpf_htons(ETH_P_ARP))
-		return PACKET_ARP;
-	return PACKET_NOT_IP;
+		return KIND_ARP;
+	return KIND_NOT_IP;
 }
 
 #endif /* LIB_PARSE_H */

@@ -5,7 +5,6 @@
 #include "ct.h"
 #include "endpoint.h"
 #include "fib.h"
-#include "verdict.h"
 
 /*
  * Where TC sends packets, past the node's stack and its netfilter. Packets must
@@ -15,9 +14,9 @@
  */
 
 static __always_inline int redirected(struct context *ctx, enum trace_point point, enum verdict verdict, __u32 target,
-				      long err)
+				      long action)
 {
-	if (err != TC_ACT_REDIRECT)
+	if (action != TC_ACT_REDIRECT)
 		return drop(ctx, point, DROP_REDIRECT);
 	trace(ctx, point, verdict, DROP_NONE, target);
 	return TC_ACT_REDIRECT;
@@ -66,13 +65,28 @@ static __always_inline int send_neigh(struct context *ctx, enum trace_point poin
 }
 
 /*
- * Towards another machine, as the node's FIB says. What has no way out of the
- * NIC goes to the stack, which forwards it or tells the sender why not, but only
- * if entry is NULL: a translated packet is not one that the sender knows, and
- * with the node's own address as source the stack would take it for forged.
+ * Without bpf_redirect_neigh, and without a neighbour: the stack resolves it by
+ * sending the packet itself, except one with the node's own address, which it
+ * takes for forged. Answers know their neighbour.
  */
-static __always_inline int forward(struct context *ctx, enum trace_point point, const struct packet *pkt,
-				   const struct ct_entry *entry)
+static __always_inline int send_unresolved(struct context *ctx, enum trace_point point, const struct packet *pkt,
+					   const struct ct_entry *entry)
+{
+	if (entry && (entry->flags & CT_REPLY))
+		return send(ctx, point, pkt, entry->mac);
+	if (is_node_address(&pkt->tuple.saddr))
+		return drop(ctx, point, DROP_NO_NEIGHBOUR);
+	return pass(ctx, point);
+}
+
+/*
+ * Towards another machine, as the node's FIB says. What has no way out of the
+ * NIC goes to the stack, which forwards it otherwise or tells the sender why
+ * not; but only if it is untranslated (entry is NULL), for it is the packet as
+ * translated that the stack would tell of, which the sender does not know.
+ */
+static __always_inline int route(struct context *ctx, enum trace_point point, const struct packet *pkt,
+				 const struct ct_entry *entry)
 {
 	struct bpf_fib_lookup fib;
 	long found = fib_lookup(ctx, &fib, pkt, &pkt->tuple.saddr, &pkt->tuple.daddr);
@@ -82,8 +96,7 @@ static __always_inline int forward(struct context *ctx, enum trace_point point, 
 			return send_neigh(ctx, point, pkt, &fib);
 		if (found == BPF_FIB_LKUP_RET_SUCCESS)
 			return send(ctx, point, pkt, fib.dmac);
-		if (entry)
-			return drop(ctx, point, DROP_NO_NEIGHBOUR);
+		return send_unresolved(ctx, point, pkt, entry);
 	}
 	if (!entry)
 		return pass(ctx, point);

@@ -120,4 +120,18 @@ static __always_inline void trace(struct context *ctx, enum trace_point point, e
 		trace_event(ctx, point, verdict, reason, target);
 }
 
+/* The ways out of a program, but for a redirect. */
+
+static __always_inline int pass(struct context *ctx, enum trace_point point)
+{
+	trace(ctx, point, VERDICT_PASS, DROP_NONE, 0);
+	return CTX_PASS;
+}
+
+static __always_inline int drop(struct context *ctx, enum trace_point point, enum drop_reason reason)
+{
+	trace(ctx, point, VERDICT_DROP, reason, 0);
+	return CTX_DROP;
+}
+
 #endif /* LIB_TRACE_H */
