@@ -33,6 +33,9 @@ type Forwarder interface {
 	// call was observed.
 	Sync(ctx context.Context) error
 
+	// Phases tells how long each step of coming up took, in order.
+	Phases() []topo.Phase
+
 	Close() error
 }
 

@@ -26,6 +26,7 @@ func (kernel) Up(context.Context, *topo.Network, func(harness.Hop)) (harness.For
 }
 func (kernel) Serve(context.Context, []harness.Service) error { return nil }
 func (kernel) Drops() (map[string]map[string]uint64, error)   { return nil, nil }
+func (kernel) Phases() []topo.Phase                           { return nil }
 func (kernel) Sync(context.Context) error                     { return nil }
 func (kernel) Close() error                                   { return nil }
 

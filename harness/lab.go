@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,37 +85,18 @@ func New(ctx context.Context, topology topo.Topology, datapath Datapath, opts ..
 	return &Lab{core: c, family: topo.IPv4}, nil
 }
 
-func (c *core) up(ctx context.Context, topology topo.Topology) error {
-	return c.steps(
-		step{"network", func() (err error) {
-			c.addrs = addressesOf(topology)
-			c.network, err = topo.Up(ctx, topology)
-			return err
-		}},
-		step{"captures", c.observe},
-		step{"datapath", func() (err error) {
-			c.forwarder, err = c.datapath.Up(ctx, c.network, c.recording.addHop)
-			if err != nil {
-				return fmt.Errorf("%s datapath: %w", c.datapath.Name(), err)
-			}
-			return nil
-		}},
-	)
-}
-
-type step struct {
-	name string
-	run  func() error
-}
-
-// steps runs one step after the other and notes how long each took.
-func (c *core) steps(steps ...step) error {
-	for _, s := range steps {
-		start := time.Now()
-		if err := s.run(); err != nil {
-			return err
-		}
-		c.phases = append(c.phases, topo.Phase{Name: s.name, Duration: time.Since(start)})
+func (c *core) up(ctx context.Context, topology topo.Topology) (err error) {
+	c.addrs = addressesOf(topology)
+	if c.network, err = topo.Up(ctx, topology); err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := c.observe(); err != nil {
+		return err
+	}
+	c.phases = append(c.phases, topo.Phase{Name: "captures", Duration: time.Since(start)})
+	if c.forwarder, err = c.datapath.Up(ctx, c.network, c.recording.addHop); err != nil {
+		return fmt.Errorf("%s datapath: %w", c.datapath.Name(), err)
 	}
 	return nil
 }
@@ -158,8 +140,11 @@ func (l *Lab) Family() topo.Family { return l.family }
 // Datapath is the one the lab was started with.
 func (l *Lab) Datapath() Datapath { return l.datapath }
 
-// Phases tells how long each step of bringing the lab up took.
-func (l *Lab) Phases() []topo.Phase { return l.phases }
+// Phases tells how long each step of bringing the lab up took: those of the
+// network, the captures, those of the datapath.
+func (l *Lab) Phases() []topo.Phase {
+	return slices.Concat(l.network.Phases(), l.phases, l.forwarder.Phases())
+}
 
 // Sync returns once everything that happened in the lab before the call is in
 // its recording: captured frames, hops that the datapath reports, netfilter's.

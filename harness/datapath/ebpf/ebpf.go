@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/skbench/skbench/bpf"
@@ -77,33 +77,50 @@ func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, 
 	if f.events, err = newEvents(network, observe); err != nil {
 		return err
 	}
-	f.nodes = make([]*node, len(network.Topology().Nodes))
-	group, _ := errgroup.WithContext(ctx)
-	group.SetLimit(4)
-	for i, described := range network.Topology().Nodes {
-		group.Go(func() (err error) {
-			if f.nodes[i], err = d.node(network, described, f.events.ring); err != nil {
-				return fmt.Errorf("%s: %w", described.Name, err)
-			}
-			return nil
-		})
+	for _, described := range network.Topology().Nodes {
+		machine, _ := network.Machine(described.Name)
+		f.nodes = append(f.nodes, &node{Node: described, machine: machine})
 	}
-	return group.Wait()
-}
-
-// node puts the datapath on one node.
-func (d *datapath) node(network *topo.Network, described topo.Node, events *ebpf.Map) (*node, error) {
-	n := &node{Node: described}
-	if err := n.up(d, network, events); err != nil {
-		return nil, errors.Join(err, n.close())
+	for _, phase := range []struct {
+		name string
+		run  func(*node) error
+	}{
+		{"programs", func(n *node) error { return n.load(d, f.events.ring) }},
+		{"maps", func(n *node) error { return n.learn(network.Topology()) }},
+		{"attachments", func(n *node) error { return n.attach(d, network.Topology()) }},
+	} {
+		start := time.Now()
+		if err := f.each(ctx, phase.run); err != nil {
+			return err
+		}
+		f.phases = append(f.phases, topo.Phase{Name: phase.name, Duration: time.Since(start)})
 	}
-	return n, nil
+	return nil
 }
 
 // forwarder is the datapath in place.
 type forwarder struct {
 	events *events
 	nodes  []*node
+	phases []topo.Phase
+}
+
+// each does something for every node, some side by side.
+func (f *forwarder) each(ctx context.Context, do func(*node) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for _, n := range f.nodes {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := do(n); err != nil {
+				return fmt.Errorf("%s: %w", n.Name, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 func (f *forwarder) Serve(_ context.Context, services []harness.Service) error {
@@ -132,14 +149,14 @@ func (f *forwarder) Drops() (map[string]map[string]uint64, error) {
 	return drops, nil
 }
 
+func (f *forwarder) Phases() []topo.Phase { return f.phases }
+
 func (f *forwarder) Sync(ctx context.Context) error { return f.events.sync(ctx) }
 
 func (f *forwarder) Close() error {
 	var errs []error
 	for _, n := range f.nodes {
-		if n != nil {
-			errs = append(errs, n.close())
-		}
+		errs = append(errs, n.close())
 	}
 	if f.events != nil {
 		errs = append(errs, f.events.close())

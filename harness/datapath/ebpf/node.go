@@ -27,8 +27,8 @@ type node struct {
 	served      map[bpf.Frontend]bpf.Service
 }
 
-func (n *node) up(d *datapath, network *topo.Network, events *ebpf.Map) (err error) {
-	n.machine, _ = network.Machine(n.Name)
+// load loads the node's programs.
+func (n *node) load(d *datapath, events *ebpf.Map) error {
 	nic, err := n.machine.Device(topo.NIC)
 	if err != nil {
 		return err
@@ -40,21 +40,15 @@ func (n *node) up(d *datapath, network *topo.Network, events *ebpf.Map) (err err
 		Trace:               d.trace,
 		WithoutRedirectPeer: d.withoutHelper, WithoutRedirectNeigh: d.withoutHelper,
 	}, bpf.Options{Events: events, Sizes: sizes})
-	if err != nil {
-		return err
-	}
-	// The node's own sockets must stay clear of the ports that SNAT takes.
-	if err := n.machine.Sysctl("net.ipv4.ip_local_reserved_ports", "49152-65535"); err != nil {
-		return err
-	}
-	if err := n.learn(network.Topology()); err != nil {
-		return err
-	}
-	return n.attach(d, network.Topology())
+	return err
 }
 
 // learn tells the programs, and the node's kernel, who is in the cluster.
 func (n *node) learn(t topo.Topology) error {
+	// The node's own sockets must stay clear of the ports that SNAT takes.
+	if err := n.machine.Sysctl("net.ipv4.ip_local_reserved_ports", "49152-65535"); err != nil {
+		return err
+	}
 	for _, pod := range t.Pods {
 		if pod.Node != n.Name {
 			continue

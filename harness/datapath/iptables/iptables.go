@@ -67,5 +67,8 @@ func (f *forwarder) Drops() (map[string]map[string]uint64, error) { return nil, 
 // Sync has nothing to wait for: netfilter's own hops are the lab's to watch.
 func (f *forwarder) Sync(context.Context) error { return nil }
 
+// Phases tells nothing: there is only one.
+func (f *forwarder) Phases() []topo.Phase { return nil }
+
 // Close has nothing to take away: the rules go with the nodes.
 func (f *forwarder) Close() error { return nil }
