@@ -22,6 +22,7 @@ import (
 	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/harness/datapath/ebpf"
 	"github.com/skbench/skbench/harness/datapath/iptables"
+	"github.com/skbench/skbench/harness/feature"
 	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
 )
@@ -56,6 +57,9 @@ func (o Options) plan() plan {
 // Run measures every side at one service, on many flows. It takes the last CPU
 // for itself.
 func Run(ctx context.Context, o Options) (*Results, error) {
+	if f := feature.LiveFrames.Check(); f.State != feature.Yes {
+		return nil, fmt.Errorf("bench: the generator needs %s: %s", f.Name, f.Reason)
+	}
 	p, cpu := o.plan(), runtime.NumCPU()-1
 	results := &Results{Schema: Schema, Environment: environment(cpu)}
 	for _, family := range p.families {

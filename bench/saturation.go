@@ -45,14 +45,15 @@ func (p plan) offeredLoads(ctx context.Context, results *Results, t traffic, sid
 		used := map[*side][]float64{}
 		title := fmt.Sprintf("CPU at %d packets per second", load)
 		err := p.interleave(sides, title, func(s *side) error {
-			got, err := s.wire.offer(ctx, load, p.duration/2)
+			offered := p.duration / 2
+			got, err := s.wire.offer(ctx, load, offered)
 			if err != nil {
 				return err
 			}
 			if err := got.loss(); err != nil {
 				return fmt.Errorf("bench: the %s side lost frames at %d packets/s: %w", s.name, load, err)
 			}
-			used[s] = append(used[s], got.cpuPart())
+			used[s] = append(used[s], got.cpuPart(offered))
 			return nil
 		})
 		if err != nil {

@@ -3,18 +3,12 @@ package bench
 //go:generate go tool bpf2go -go-package bench -cc clang-19 -strip llvm-strip-19 -target bpfel -type count -type header wire wire.c -- -mcpu=v3 -isystem ../bpf/include -Wall -Wextra -Werror
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
-	"time"
 
-	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
-	"golang.org/x/sys/unix"
 
-	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
 )
 
@@ -26,14 +20,6 @@ const (
 	// run notices its end: 16 ms at a million a second.
 	batch = 1 << 14
 )
-
-// traffic is what the tester sends: one UDP datagram of each flow in turn to the
-// node port of the node under test.
-type traffic struct {
-	family topo.Family
-	flows  int // a power of two, at most 65536
-	size   int // of the frame in bytes, its check sequence of 4 included, as RFC 2544 counts
-}
 
 // wire is the tester's end of a cable to the NIC under test: it generates
 // frames, and swallows and counts what comes back.
@@ -144,183 +130,4 @@ func (w *wire) Close() error {
 		w.quick.Close()
 	}
 	return w.objects.Close()
-}
-
-// headers builds the beginning of each flow's frame, and one whole frame.
-func (t traffic) headers(network *topo.Network) (headers []wireHeader, frame []byte, err error) {
-	topology := network.Topology()
-	node, tester := topology.Nodes[0], topology.Hosts[0]
-	target, clients := node.IPv4, topo.BenchmarkIPv4.Addr()
-	if t.family == topo.IPv6 {
-		target, clients = node.IPv6, topo.BenchmarkIPv6.Addr()
-	}
-	headers = make([]wireHeader, t.flows)
-	for i := range headers {
-		if i%256 == 0 {
-			clients = clients.Next()
-		}
-		p, err := packet.Build(packet.UDP{
-			Src:     netip.AddrPortFrom(clients, uint16(10000+i%256)),
-			Dst:     netip.AddrPortFrom(target, nodePort),
-			Payload: make([]byte, t.payload()),
-		}, packet.Defaults{SrcMAC: tester.MAC, DstMAC: node.MAC})
-		if err != nil {
-			return nil, nil, fmt.Errorf("bench: build the frame of flow %d: %w", i, err)
-		}
-		copy(headers[i].Bytes[:], p.Data)
-		frame = p.Data
-	}
-	return headers, frame, nil
-}
-
-// payload is how many bytes of UDP payload fill a frame of the size.
-func (t traffic) payload() int {
-	const ethernet, ipv4, ipv6, udp, check = 14, 20, 40, 8, 4
-	if t.family == topo.IPv6 {
-		return max(t.size-ethernet-ipv6-udp-check, 2) // 64 bytes are too few: wire.c has the shortest
-	}
-	return t.size - ethernet - ipv4 - udp - check
-}
-
-func keys(n int) []uint32 {
-	all := make([]uint32, n)
-	for i := range all {
-		all[i] = uint32(i)
-	}
-	return all
-}
-
-// sample is what one run measured.
-type sample struct {
-	wireCount               // frames of this run alone
-	wall, cpu time.Duration // until the last frame was back; CPU time as cpuClock counts
-}
-
-func (s sample) rate() float64    { return float64(s.Returned) / s.wall.Seconds() }
-func (s sample) cost() float64    { return float64(s.wall.Nanoseconds()) / float64(s.Returned) }
-func (s sample) cpuPart() float64 { return 100 * s.cpu.Seconds() / s.wall.Seconds() }
-
-// loss says, as an error, that not every frame came back as it should.
-func (s sample) loss() error {
-	if s.Returned == s.Sent {
-		return nil
-	}
-	return fmt.Errorf("of %d frames sent, %d came back translated and %d otherwise", s.Sent, s.Returned, s.Strayed)
-}
-
-// saturate sends as fast as the path lets it for the time.
-func (w *wire) saturate(ctx context.Context, d time.Duration) (sample, error) {
-	return w.run(ctx, func(start time.Time, send func(uint32) error) error {
-		for time.Since(start) < d && ctx.Err() == nil {
-			if err := send(batch); err != nil {
-				return err
-			}
-		}
-		return ctx.Err()
-	})
-}
-
-// offer sends at a fixed rate for the time, in bursts of 64, and sleeps between.
-func (w *wire) offer(ctx context.Context, perSecond int, d time.Duration) (sample, error) {
-	const burst = 64
-	return w.run(ctx, func(start time.Time, send func(uint32) error) error {
-		for sent := 0; time.Since(start) < d && ctx.Err() == nil; sent += burst {
-			due := start.Add(time.Duration(sent) * time.Second / time.Duration(perSecond))
-			if err := sleepUntil(due); err != nil {
-				return err
-			}
-			if err := send(burst); err != nil {
-				return err
-			}
-		}
-		return ctx.Err()
-	})
-}
-
-// sleepUntil blocks the thread itself, so that waking costs no scheduling of
-// goroutines on another one.
-func sleepUntil(due time.Time) error {
-	for left := time.Until(due); left > 0; left = time.Until(due) {
-		ts := unix.NsecToTimespec(left.Nanoseconds())
-		if err := unix.Nanosleep(&ts, nil); err != nil && !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
-	return nil
-}
-
-// run lets drive send frames, from a thread of the tester's namespace that is
-// pinned to the CPU, and waits until all are back or lost.
-func (w *wire) run(ctx context.Context, drive func(start time.Time, send func(uint32) error) error) (s sample, err error) {
-	err = w.tester.Do(func() error {
-		var cpus unix.CPUSet
-		cpus.Set(w.cpu)
-		if err := unix.SchedSetaffinity(0, &cpus); err != nil {
-			return fmt.Errorf("bench: pin the generator to CPU %d: %w", w.cpu, err)
-		}
-		before, err := w.count()
-		if err != nil {
-			return err
-		}
-		cpu, err := w.clock.now()
-		if err != nil {
-			return err
-		}
-		start := time.Now()
-		if err := drive(start, w.send); err != nil {
-			return err
-		}
-		if s.wireCount, err = w.settle(before); err != nil {
-			return err
-		}
-		s.wall = time.Since(start)
-		after, err := w.clock.now()
-		s.cpu = after - cpu
-		return err
-	})
-	return s, err
-}
-
-// send generates n frames. The kernel may be interrupted and begin anew, so what
-// was really sent is what the program counted.
-func (w *wire) send(n uint32) error {
-	const liveFrames = 1 << 1 // BPF_F_TEST_XDP_LIVE_FRAMES
-	_, err := w.objects.Generate.Run(&ebpf.RunOptions{
-		Data: w.frame, Context: w.context, Repeat: n, Flags: liveFrames, BatchSize: 64,
-	})
-	if err != nil {
-		return fmt.Errorf("bench: generate frames: %w", err)
-	}
-	return nil
-}
-
-// settle waits until every frame sent since before is back, at most 100 ms: what
-// is missing then is lost.
-func (w *wire) settle(before wireCount) (wireCount, error) {
-	for deadline := time.Now().Add(100 * time.Millisecond); ; {
-		now, err := w.count()
-		if err != nil {
-			return now, err
-		}
-		now = wireCount{
-			Sent: now.Sent - before.Sent, Returned: now.Returned - before.Returned, Strayed: now.Strayed - before.Strayed,
-		}
-		if now.Returned+now.Strayed >= now.Sent || time.Now().After(deadline) {
-			return now, nil
-		}
-	}
-}
-
-// count sums the counters of all CPUs.
-func (w *wire) count() (sum wireCount, err error) {
-	var perCPU []wireCount
-	if err := w.objects.Counts.Lookup(uint32(0), &perCPU); err != nil {
-		return sum, fmt.Errorf("bench: read the wire's counters: %w", err)
-	}
-	for _, c := range perCPU {
-		sum.Sent += c.Sent
-		sum.Returned += c.Returned
-		sum.Strayed += c.Strayed
-	}
-	return sum, nil
 }

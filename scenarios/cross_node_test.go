@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/harness/feature"
 	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
 )
@@ -33,6 +34,7 @@ func TestCrossNode(t *testing.T) {
 // C2: out of the node by the neighbour entry of the next hop, into the pod past
 // the device on its node.
 func TestCrossNodeWay(t *testing.T) {
+	feature.Need(t, feature.RedirectPeer, feature.RedirectNeigh)
 	t.Parallel()
 	onlyEBPF.Run(t, topo.Cluster(2), func(t *testing.T, lab *harness.Lab) {
 		client, web := lab.Pod("client-on-node1"), lab.Pod("web-on-node2")

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/harness/feature"
 	"github.com/skbench/skbench/topo"
 )
 
@@ -28,6 +29,7 @@ func TestSameNode(t *testing.T) {
 // C1: the packet goes from the sender's lxc device straight into the receiver's
 // eth0, so each lxc device carries only what its own pod sends.
 func TestSameNodeSkipsTheReceiversDevice(t *testing.T) {
+	feature.Need(t, feature.RedirectPeer)
 	t.Parallel()
 	onlyEBPF.Run(t, topo.Cluster(1), func(t *testing.T, lab *harness.Lab) {
 		client, web := lab.Pod("client-on-node1"), lab.Pod("web-on-node1")

@@ -26,12 +26,12 @@ func Datapath(opts ...Option) harness.Datapath {
 }
 
 type datapath struct {
-	name          string
-	withoutXDP    bool
-	xdpMode       topo.XDPMode
-	tcMode        topo.TCMode
-	withoutHelper bool
-	trace         bool
+	name           string
+	withoutXDP     bool
+	xdpMode        topo.XDPMode
+	tcMode         topo.TCMode
+	withoutHelpers bool
+	trace          bool
 }
 
 // Option changes the datapath, and its name where the change is one that users see.
@@ -55,7 +55,7 @@ func WithClsact() Option {
 // WithoutRedirectHelpers does without bpf_redirect_peer and bpf_redirect_neigh,
 // as kernels before 5.10 must.
 func WithoutRedirectHelpers() Option {
-	return func(d *datapath) { d.name += "-redirect"; d.withoutHelper = true }
+	return func(d *datapath) { d.name += "-redirect"; d.withoutHelpers = true }
 }
 
 // WithoutTrace reports no hops: the programs do what production would. Counters

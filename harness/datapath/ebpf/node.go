@@ -7,6 +7,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/skbench/skbench/bpf"
+	"github.com/skbench/skbench/harness/feature"
 	"github.com/skbench/skbench/topo"
 )
 
@@ -37,11 +38,15 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 		IPv4: n.IPv4, IPv6: n.IPv6,
 		GatewayIPv4: n.GatewayIPv4, GatewayIPv6: n.GatewayIPv6,
 		NIC: nic.Index, NICMAC: nic.MAC,
-		Trace:               d.trace,
-		WithoutRedirectPeer: d.withoutHelper, WithoutRedirectNeigh: d.withoutHelper,
+		Trace:                d.trace,
+		WithoutRedirectPeer:  d.withoutHelpers || lacks(feature.RedirectPeer),
+		WithoutRedirectNeigh: d.withoutHelpers || lacks(feature.RedirectNeigh),
 	}, bpf.Options{Events: events, Sizes: sizes})
 	return err
 }
+
+// lacks says whether the kernel is known not to have a feature.
+func lacks(f *feature.Feature) bool { return f.Check().State == feature.No }
 
 // learn tells the programs, and the node's kernel, who is in the cluster.
 func (n *node) learn(t topo.Topology) error {

@@ -1,0 +1,152 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// sample is what one run measured.
+type sample struct {
+	wireCount               // frames of this run alone
+	wall, cpu time.Duration // until the last frame was back; CPU time as cpuClock counts
+}
+
+func (s sample) rate() float64 { return float64(s.Returned) / s.wall.Seconds() }
+func (s sample) cost() float64 { return float64(s.wall.Nanoseconds()) / float64(s.Returned) }
+
+// cpuPart is the part of one CPU, in percent, that work took which was offered
+// over the time d.
+func (s sample) cpuPart(d time.Duration) float64 { return 100 * s.cpu.Seconds() / d.Seconds() }
+
+// loss says, as an error, that not every frame came back as it should.
+func (s sample) loss() error {
+	if s.Returned == s.Sent {
+		return nil
+	}
+	return fmt.Errorf("of %d frames sent, %d came back translated and %d otherwise", s.Sent, s.Returned, s.Strayed)
+}
+
+// saturate sends as fast as the path lets it for the time.
+func (w *wire) saturate(ctx context.Context, d time.Duration) (sample, error) {
+	return w.run(ctx, func(start time.Time, send func(uint32) error) error {
+		for time.Since(start) < d && ctx.Err() == nil {
+			if err := send(batch); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	})
+}
+
+// offer sends what is due at a fixed rate in the time, in bursts of 64, and sleeps
+// between. A burst that is late is sent all the same, so the work is always that
+// of the time, however long it took.
+func (w *wire) offer(ctx context.Context, perSecond int, d time.Duration) (sample, error) {
+	const burst = 64
+	total := int(d.Seconds() * float64(perSecond))
+	return w.run(ctx, func(start time.Time, send func(uint32) error) error {
+		for sent := 0; sent < total && ctx.Err() == nil; sent += burst {
+			due := start.Add(time.Duration(sent) * time.Second / time.Duration(perSecond))
+			if err := sleepUntil(due); err != nil {
+				return err
+			}
+			if err := send(burst); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	})
+}
+
+// sleepUntil blocks the thread itself, so that waking costs no scheduling of
+// goroutines on another one.
+func sleepUntil(due time.Time) error {
+	for left := time.Until(due); left > 0; left = time.Until(due) {
+		ts := unix.NsecToTimespec(left.Nanoseconds())
+		if err := unix.Nanosleep(&ts, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+	return nil
+}
+
+// run lets drive send frames, from a thread of the tester's namespace that is
+// pinned to the CPU, and waits until all are back or lost.
+func (w *wire) run(ctx context.Context, drive func(start time.Time, send func(uint32) error) error) (s sample, err error) {
+	err = w.tester.Do(func() error {
+		var cpus unix.CPUSet
+		cpus.Set(w.cpu)
+		if err := unix.SchedSetaffinity(0, &cpus); err != nil {
+			return fmt.Errorf("bench: pin the generator to CPU %d: %w", w.cpu, err)
+		}
+		before, err := w.count()
+		if err != nil {
+			return err
+		}
+		cpu, err := w.clock.now()
+		if err != nil {
+			return err
+		}
+		start := time.Now()
+		if err := drive(start, w.send); err != nil {
+			return err
+		}
+		if s.wireCount, err = w.settle(before); err != nil {
+			return err
+		}
+		s.wall = time.Since(start)
+		after, err := w.clock.now()
+		s.cpu = after - cpu
+		return err
+	})
+	return s, err
+}
+
+// send generates n frames. The kernel may be interrupted and begin anew, so what
+// was really sent is what the program counted.
+func (w *wire) send(n uint32) error {
+	const liveFrames = 1 << 1 // BPF_F_TEST_XDP_LIVE_FRAMES
+	_, err := w.objects.Generate.Run(&ebpf.RunOptions{
+		Data: w.frame, Context: w.context, Repeat: n, Flags: liveFrames, BatchSize: 64,
+	})
+	if err != nil {
+		return fmt.Errorf("bench: generate frames: %w", err)
+	}
+	return nil
+}
+
+// settle waits until every frame sent since before is back, at most 100 ms: what
+// is missing then is lost.
+func (w *wire) settle(before wireCount) (wireCount, error) {
+	for deadline := time.Now().Add(100 * time.Millisecond); ; {
+		now, err := w.count()
+		if err != nil {
+			return now, err
+		}
+		now = wireCount{
+			Sent: now.Sent - before.Sent, Returned: now.Returned - before.Returned, Strayed: now.Strayed - before.Strayed,
+		}
+		if now.Returned+now.Strayed >= now.Sent || time.Now().After(deadline) {
+			return now, nil
+		}
+	}
+}
+
+// count sums the counters of all CPUs.
+func (w *wire) count() (sum wireCount, err error) {
+	var perCPU []wireCount
+	if err := w.objects.Counts.Lookup(uint32(0), &perCPU); err != nil {
+		return sum, fmt.Errorf("bench: read the wire's counters: %w", err)
+	}
+	for _, c := range perCPU {
+		sum.Sent += c.Sent
+		sum.Returned += c.Returned
+		sum.Strayed += c.Strayed
+	}
+	return sum, nil
+}
