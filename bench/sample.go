@@ -120,10 +120,10 @@ func (w *wire) send(n uint32) error {
 	return nil
 }
 
-// settle waits until every frame sent since before is back, at most 100 ms: what
+// settle waits until every frame sent since before is back, at most a second: what
 // is missing then is lost.
 func (w *wire) settle(before wireCount) (wireCount, error) {
-	for deadline := time.Now().Add(100 * time.Millisecond); ; {
+	for deadline := time.Now().Add(time.Second); ; {
 		now, err := w.count()
 		if err != nil {
 			return now, err
