@@ -51,7 +51,7 @@ struct {
 } metrics SEC(".maps");
 
 /* Enough to reach the start of the payload behind IPv6 with extension headers and TCP with options. */
-#define EVENT_DATA 192
+#define EVENT_DATA CTX_COPY_MAX
 
 struct event {
 	__u64 time_ns; /* bpf_ktime_get_ns: CLOCK_MONOTONIC */
