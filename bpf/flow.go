@@ -26,36 +26,42 @@ func (f Flow) String() string { return fmt.Sprintf("%s as %s", f.Tuple, f.To) }
 // Flows reads all of conntrack, in no order. Entries that come or go meanwhile may be missed.
 func (n *Node) Flows() ([]Flow, error) {
 	var flows []Flow
-	var key hostTuple
-	var value hostCtEntry
-	entries := n.Maps.CT.Iterate()
-	for entries.Next(&key, &value) {
-		flows = append(flows, value.flow(key))
-	}
-	if err := entries.Err(); err != nil {
-		return nil, fmt.Errorf("bpf: conntrack: %w", err)
-	}
-	return flows, nil
+	err := n.eachFlow(func(key hostTuple, entry hostCtEntry) error {
+		flows = append(flows, entry.flow(key))
+		return nil
+	})
+	return flows, err
 }
 
 // DeleteFlows forgets all flows.
 func (n *Node) DeleteFlows() error {
-	var keys []hostTuple
-	var key hostTuple
-	var value hostCtEntry
-	entries := n.Maps.CT.Iterate()
-	for entries.Next(&key, &value) {
-		keys = append(keys, key)
-	}
-	if err := entries.Err(); err != nil {
-		return fmt.Errorf("bpf: conntrack: %w", err)
-	}
-	for _, key := range keys {
+	return n.eachFlow(func(key hostTuple, _ hostCtEntry) error {
 		if err := n.Maps.CT.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
+		}
+		return nil
+	})
+}
+
+// eachFlow visits conntrack in batches: unlike an iteration from key to key, that goes on when entries vanish.
+func (n *Node) eachFlow(visit func(hostTuple, hostCtEntry) error) error {
+	const batch = 1024 // more than a bucket of the table ever holds
+	keys, values := make([]hostTuple, batch), make([]hostCtEntry, batch)
+	var cursor ebpf.MapBatchCursor
+	for {
+		count, err := n.Maps.CT.BatchLookup(&cursor, keys, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("bpf: conntrack: %w", err)
 		}
+		for i := range count {
+			if err := visit(keys[i], values[i]); err != nil {
+				return fmt.Errorf("bpf: conntrack: %w", err)
+			}
+		}
+		if err != nil { // that was the last batch
+			return nil
+		}
 	}
-	return nil
 }
 
 func (e hostCtEntry) flow(key hostTuple) Flow {

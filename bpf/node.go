@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
 )
 
 // Options are what a load may choose besides the node's Config. The zero value is good.
@@ -62,8 +63,12 @@ type Maps struct {
 	Events    *ebpf.Map
 }
 
-// objects parses the embedded ELF files, once.
+// objects parses the embedded ELF files, once. Nothing is loaded before, so it is the place to lift the limit on locked
+// memory, against which kernels before 5.11 count maps.
 var objects = sync.OnceValues(func() ([]*ebpf.CollectionSpec, error) {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("bpf: the limit on locked memory: %w: are you root?", err)
+	}
 	var specs []*ebpf.CollectionSpec
 	for _, load := range []func() (*ebpf.CollectionSpec, error){loadXdp, loadHost, loadLxc} {
 		spec, err := load()
