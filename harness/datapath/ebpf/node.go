@@ -51,7 +51,7 @@ func lacks(f *feature.Feature) bool { return f.Check().State == feature.No }
 // learn tells the programs, and the node's kernel, who is in the cluster.
 func (n *node) learn(t topo.Topology) error {
 	// The node's own sockets must stay clear of the ports that SNAT takes.
-	if err := n.machine.Sysctl("net.ipv4.ip_local_reserved_ports", "49152-65535"); err != nil {
+	if err := n.machine.Sysctl("net.ipv4.ip_local_reserved_ports", bpf.DefaultSNATPorts.String()); err != nil {
 		return err
 	}
 	for _, pod := range t.Pods {
