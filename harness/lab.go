@@ -46,6 +46,7 @@ type core struct {
 	phases    []topo.Phase
 
 	cookies  atomic.Uint64 // the last one given out
+	captured atomic.Bool   // a failure has said where the capture lies
 	mu       sync.Mutex
 	services []Service
 	sockets  map[string]*socket.Process // by machine, started when first needed

@@ -25,7 +25,7 @@ func Start(t testing.TB, topology topo.Topology, datapath Datapath, opts ...Opti
 	}
 	t.Cleanup(func() {
 		lab.checkRecording(t)
-		if t.Failed() {
+		if t.Failed() && !lab.captured.Load() {
 			t.Log(lab.captureNote(t))
 		}
 		if err := lab.Close(); err != nil {
@@ -81,7 +81,7 @@ func (l *Lab) checkRecording(t testing.TB) {
 	}
 }
 
-// captureNote writes all captured frames to a file once and says where it is.
+// captureNote writes all captured frames to a file and says where it is.
 func (l *Lab) captureNote(t testing.TB) string {
 	frames := l.recording.captured()
 	if len(frames) == 0 {
@@ -91,6 +91,7 @@ func (l *Lab) captureNote(t testing.TB) string {
 	if err != nil {
 		return fmt.Sprintf("the capture could not be written: %v", err)
 	}
+	l.captured.Store(true)
 	return "capture: " + path
 }
 
