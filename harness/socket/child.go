@@ -60,6 +60,7 @@ func answerTo(conn *net.UnixConn, r request) {
 	if err != nil {
 		out.Error = err.Error()
 		errors.As(err, &out.Errno)
+		out.Late = errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 	} else {
 		rights = unix.UnixRights(int(file.Fd()))
 		defer file.Close()

@@ -268,12 +268,16 @@ type reply struct {
 	ID    uint64
 	Error string
 	Errno syscall.Errno // the system call's, so that errors.Is works across the processes
+	Late  bool          // the request's deadline passed: the child may notice before its parent does
 }
 
 // err rebuilds the error of a reply that brought no descriptor.
 func (r reply) err(q request) error {
 	if r.Errno != 0 {
 		return &net.OpError{Op: q.Op, Net: q.Network, Err: fmt.Errorf("%s: %w", q.Address, r.Errno)}
+	}
+	if r.Late {
+		return &net.OpError{Op: q.Op, Net: q.Network, Err: fmt.Errorf("%s: %w", q.Address, context.DeadlineExceeded)}
 	}
 	return errors.New(strings.TrimSpace(r.Error))
 }
