@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
@@ -43,13 +44,33 @@ type Forwarder interface {
 // port or an absent address is a frontend that the service does not have.
 type Service struct {
 	Name string
-	Port packet.Port // of the cluster addresses, and its protocol
+	Port packet.Port // of the cluster, external and balancer addresses, and its protocol
 
-	ClusterIPv4, ClusterIPv6 netip.Addr // given by the lab when left zero
-	NodePort                 uint16     // on every node's own addresses
+	ClusterIPv4, ClusterIPv6 netip.Addr   // given by the lab when left zero
+	ExternalIPs              []netip.Addr // that the world routes to the nodes, of either family
+	LoadBalancerIPs          []netip.Addr // the same, given by a balancer: SourceRanges apply
+	NodePort                 uint16       // on every node's own addresses
+	HostPort                 uint16       // on the addresses of each backend's own node, to that backend
+
+	Affinity time.Duration // one client keeps its backend for so long after its last flow; 0: every flow chooses
+
+	// Local: only backends on the node that the packet came to, and the client's
+	// address kept. External is for packets from outside by any address but the
+	// cluster's; Internal for pods and nodes by the cluster address.
+	ExternalTraffic, InternalTraffic TrafficPolicy
+
+	SourceRanges []netip.Prefix // who may use LoadBalancerIPs; none given: everyone
 
 	Backends []Backend
 }
+
+// TrafficPolicy says which backends may be chosen.
+type TrafficPolicy uint8
+
+const (
+	Cluster TrafficPolicy = iota // all
+	Local                        // those on the same node
+)
 
 // Backend is a pod's port that a service leads to.
 type Backend struct {
@@ -57,6 +78,10 @@ type Backend struct {
 	Node       string // that the pod runs on
 	IPv4, IPv6 netip.Addr
 	Port       uint16
+
+	// Terminating: keeps the flows that it has and gets new ones only when every
+	// backend of the service is terminating.
+	Terminating bool
 }
 
 // NodePort describes a service on a port of every node that leads to the target

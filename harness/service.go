@@ -34,12 +34,41 @@ func (l *Lab) AddService(t testing.TB, s Service) *Served {
 	return served
 }
 
+// Change makes the lab serve the service as change leaves its description. Flows
+// that are under way go on, unless their backend is gone.
+func (s *Served) Change(t testing.TB, change func(*Service)) {
+	t.Helper()
+	s.lab.mu.Lock()
+	defer s.lab.mu.Unlock()
+	changed := s.Service
+	changed.Backends = slices.Clone(s.Backends)
+	change(&changed)
+	services := slices.Clone(s.lab.services)
+	for i := range services {
+		if services[i].Name == s.Name {
+			services[i] = changed
+		}
+	}
+	if err := s.lab.serveLocked(t.Context(), services); err != nil {
+		t.Fatal(err)
+	}
+	s.Service = changed
+}
+
 // AddrPort is the service's cluster address of the lab's family, with its port.
 func (s *Served) AddrPort() netip.AddrPort {
 	if s.lab.family == topo.IPv6 {
 		return netip.AddrPortFrom(s.ClusterIPv6, s.Port.Number)
 	}
 	return netip.AddrPortFrom(s.ClusterIPv4, s.Port.Number)
+}
+
+// Remove makes the lab serve the service no longer.
+func (s *Served) Remove(t testing.TB) {
+	t.Helper()
+	if err := s.lab.removeService(t.Context(), s.Name); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Serve makes the lab serve exactly these services.
@@ -128,8 +157,16 @@ func (s Service) frontends() []string {
 		fmt.Sprintf("%s %s", s.ClusterIPv4, s.Port),
 		fmt.Sprintf("%s %s", s.ClusterIPv6, s.Port),
 	}
+	for _, addr := range slices.Concat(s.ExternalIPs, s.LoadBalancerIPs) {
+		where = append(where, fmt.Sprintf("%s %s", addr, s.Port))
+	}
 	if s.NodePort != 0 {
 		where = append(where, fmt.Sprintf("node port %d/%s", s.NodePort, s.Port.Protocol))
+	}
+	if s.HostPort != 0 {
+		for _, b := range s.Backends {
+			where = append(where, fmt.Sprintf("host port %d/%s of %s", s.HostPort, s.Port.Protocol, b.Node))
+		}
 	}
 	return where
 }
