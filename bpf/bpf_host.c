@@ -15,7 +15,7 @@
 /* The two directions of the node's NIC. */
 
 /* Services where XDP is off or has left them, and answers to translated flows. */
-static __always_inline int translate_from_netdev(struct context *ctx, struct packet *pkt, const struct ct_entry *entry)
+static __always_inline int translate_from_netdev(struct context *ctx, struct packet *pkt, struct ct_entry *entry)
 {
 	int reason = nat_apply(ctx, pkt, entry);
 	const struct endpoint *pod;
@@ -29,8 +29,6 @@ static __always_inline int translate_from_netdev(struct context *ctx, struct pac
 		return drop(ctx, POINT_FROM_NETDEV, DROP_TTL_EXPIRED);
 	if (pod)
 		return deliver(ctx, POINT_FROM_NETDEV, pkt, pod);
-	if (entry->flags & CT_REPLY)
-		return send(ctx, POINT_FROM_NETDEV, pkt, entry->mac);
 	return route(ctx, POINT_FROM_NETDEV, pkt, entry);
 }
 

@@ -6,10 +6,10 @@
 #include <bpf_endian.h>
 
 #include "lib/ctx_xdp.h"
-#include "lib/fib.h"
 #include "lib/handoff.h"
 #include "lib/lb.h"
 #include "lib/nat.h"
+#include "lib/next_hop.h"
 
 /*
  * Services at the NIC, before the kernel has spent anything on a packet. What is
@@ -31,25 +31,33 @@ static __always_inline int xdp_keep(struct context *ctx, struct packet *pkt, con
 	return pass(ctx, POINT_XDP);
 }
 
-/* For another machine. */
-static __always_inline int xdp_forward(struct context *ctx, struct packet *pkt, const struct ct_entry *entry)
+/* Asks the FIB; whole is 0 when the packet cannot leave by the NIC that it came in by, to a neighbour that is known. */
+static __always_inline union next_hop xdp_next_hop(struct context *ctx, const struct packet *pkt, struct ct_entry *entry)
 {
 	struct bpf_fib_lookup fib;
-	const __u8 *dmac = entry->mac;
+
+	if (fib_lookup(ctx, &fib, pkt, &entry->saddr, &entry->daddr) != BPF_FIB_LKUP_RET_SUCCESS ||
+	    fib.ifindex != ctx_ifindex(ctx))
+		return (union next_hop){};
+	return next_hop_remember(entry, pkt, &fib);
+}
+
+/* For another machine. */
+static __always_inline int xdp_forward(struct context *ctx, struct packet *pkt, struct ct_entry *entry)
+{
+	union next_hop next_hop = next_hop_known(entry, pkt);
 	__u8 smac[ETH_ALEN];
 	int reason;
 
-	if (!(entry->flags & CT_REPLY)) {
-		if (fib_lookup(ctx, &fib, pkt, &entry->saddr, &entry->daddr) != BPF_FIB_LKUP_RET_SUCCESS ||
-		    fib.ifindex != ctx_ifindex(ctx))
-			return pass(ctx, POINT_XDP);
-		dmac = fib.dmac;
-	}
+	if (!next_hop.whole)
+		next_hop = xdp_next_hop(ctx, pkt, entry);
+	if (!next_hop.whole)
+		return pass(ctx, POINT_XDP);
 	for (int i = 0; i < ETH_ALEN; i++)
 		smac[i] = config.nic_mac[i];
 	reason = nat_apply(ctx, pkt, entry);
 	if (!reason)
-		reason = hop(ctx, pkt, dmac, smac);
+		reason = hop(ctx, pkt, next_hop.mac, smac);
 	if (reason)
 		return drop(ctx, POINT_XDP, reason);
 	trace(ctx, POINT_XDP, VERDICT_TX, DROP_NONE, ctx_ifindex(ctx));

@@ -90,7 +90,7 @@ func TestEviction(t *testing.T) {
 			require.NoError(t, r.EvictFlow(reply))
 			require.NoError(t, r.AgeFlow(request)) // within a second of traffic the flow is looked after
 			require.Equal(t, first.Src(), send(t).Src())
-			require.Equal(t, client.mac, r.checkFlows(t)[reply].MAC, "the reply's way is known again")
+			require.Equal(t, client.mac, r.checkFlows(t)[reply].NextHop, "the reply's way is known again")
 		})
 	})
 }
@@ -140,4 +140,19 @@ func TestFullTable(t *testing.T) {
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(flows), int(smallMaps.Flows))
 	require.NotEmpty(t, flows)
+}
+
+// TestClientMoves has a client's packets come from another neighbour, the second router of its network for instance.
+func TestClientMoves(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	eachFlow(t, balanced, func(t *testing.T, f family, p bpf.Protocol) {
+		r.serve(t, p, node1.at(f, 30080), remote.at(f, 80))
+		request := bpf.Tuple{Src: client.at(f, 40000), Dst: node1.at(f, 30080), Protocol: p}
+		out := r.send(t, r.xdp(), client, node1, message(p, request.Src, request.Dst))
+		require.NoError(t, r.AgeFlow(request)) // the way is looked at about once a second
+		r.send(t, r.xdp(), gateway, node1, message(p, request.Src, request.Dst))
+		r.send(t, r.xdp(), node2, node1, message(p, out.Dst(), out.Src())).
+			became(t, frame(node1, gateway), message(p, request.Dst, request.Src))
+	})
 }

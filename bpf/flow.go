@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -18,7 +19,7 @@ type Flow struct {
 	Local      bool             // what comes out is for this node
 	Closing    bool             // FIN or RST was seen in either direction
 	LastSeen   uint64           // ns of CLOCK_MONOTONIC, brought up to date about once a second
-	MAC        net.HardwareAddr // where the requests came from, kept for answers that leave by the NIC; else nil
+	NextHop    net.HardwareAddr // of a reply: where the requests came from; else what the FIB said last; nil: not asked yet
 }
 
 func (f Flow) String() string { return fmt.Sprintf("%s as %s", f.Tuple, f.To) }
@@ -76,8 +77,8 @@ func (e hostCtEntry) flow(key hostTuple) Flow {
 		Closing:    e.Closing,
 		LastSeen:   e.LastSeen,
 	}
-	if e.Mac != [6]uint8{} {
-		f.MAC = net.HardwareAddr(e.Mac[:])
+	if e.NextHop.Whole != 0 {
+		f.NextHop = binary.LittleEndian.AppendUint64(nil, e.NextHop.Whole)[:6]
 	}
 	return f
 }

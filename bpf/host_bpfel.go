@@ -27,20 +27,23 @@ type hostBackend struct {
 }
 
 type hostCtEntry struct {
-	_          structs.HostLayout
-	Saddr      hostAddr
-	Daddr      hostAddr
-	Sport      uint16
-	Dport      uint16
-	AddrCsum   uint16
-	PortCsum   uint16
-	LastSeen   uint64
+	_        structs.HostLayout
+	Saddr    hostAddr
+	Daddr    hostAddr
+	Sport    uint16
+	Dport    uint16
+	AddrCsum uint16
+	PortCsum uint16
+	LastSeen uint64
+	NextHop  struct {
+		_     structs.HostLayout
+		Whole uint64
+	}
 	Tick       uint16
-	Mac        [6]uint8
 	Flags      hostCtFlag
 	ReplyFlags hostCtFlag
 	Closing    bool
-	Pad        [5]uint8
+	Pad        [3]uint8
 }
 
 type hostCtFlag uint8

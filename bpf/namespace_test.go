@@ -184,9 +184,12 @@ func familyOf(ip net.IP) family {
 	return v4
 }
 
-func addNeighbour(device int, m machine) error {
+func addNeighbour(device int, m machine) error { return neighbour(netlink.NeighAdd, device, m) }
+func setNeighbour(device int, m machine) error { return neighbour(netlink.NeighSet, device, m) }
+
+func neighbour(write func(*netlink.Neigh) error, device int, m machine) error {
 	for _, f := range families {
-		err := netlink.NeighAdd(&netlink.Neigh{
+		err := write(&netlink.Neigh{
 			LinkIndex: device, State: netlink.NUD_PERMANENT, IP: net.IP(m.addr(f).AsSlice()), HardwareAddr: m.mac,
 		})
 		if err != nil {

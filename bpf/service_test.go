@@ -2,6 +2,7 @@ package bpf_test
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 
@@ -47,7 +48,7 @@ func TestNodePortToRemoteBackend(t *testing.T) {
 
 				flows := r.checkFlows(t)
 				require.Len(t, flows, 2)
-				require.Equal(t, stranger.mac, flows[bpf.Tuple{Src: remote.at(f, 80), Dst: again.Src(), Protocol: p}].MAC)
+				require.Equal(t, stranger.mac, flows[bpf.Tuple{Src: remote.at(f, 80), Dst: again.Src(), Protocol: p}].NextHop)
 			})
 		})
 	}
@@ -83,8 +84,8 @@ func TestNodePortToLocalBackend(t *testing.T) {
 		t.Run("reply", func(t *testing.T) {
 			reply := message(p, node1.at(f, 30080), client.at(f, 40000))
 			out := r.send(t, r.fromA(), podA, lxcA, message(p, podA.at(f, 8080), client.at(f, 40000)))
-			out.is(t, bpf.RedirectNeigh, r.nic)
-			out.became(t, hops(f, 63), reply)
+			out.is(t, bpf.Redirect, r.nic)
+			out.became(t, frame(node1, client), hops(f, 63), reply)
 			r.pass(t, r.toNetdev(r.lxcA), asPassed(out)).untouched(t)
 		})
 	})
@@ -297,6 +298,7 @@ func TestWayToBackend(t *testing.T) {
 				} else {
 					r.send(t, r.xdp(), client, node1, request).untouched(t)
 				}
+				require.NoError(t, r.DeleteFlows())
 				out := r.send(t, r.fromNetdev(), client, node1, request)
 				require.Equal(t, to.tc, out.event.Verdict)
 				require.Equal(t, to.reason, out.event.Reason)
@@ -317,5 +319,68 @@ func TestTooBigForTheWay(t *testing.T) {
 		r.send(t, r.fromNetdev(), client, node1, big(client.at(f, 40000), node1.at(f, 30080))).dropped(t, bpf.TooBig)
 		// The stack tells a pod, whose packet it knows.
 		r.send(t, r.fromA(), podA, lxcA, big(podA.at(f, 40000), remote.at(f, 80))).untouched(t)
+	}
+}
+
+// TestNextHop has a neighbour move under a running flow: XDP and TC ask the FIB again once a second, and for every packet
+// that is larger than those known to fit.
+func TestNextHop(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	moved := node2
+	moved.mac = net.HardwareAddr{2, 9, 0, 0, 0, 2}
+	for _, hook := range []struct {
+		hook
+		first, next bpf.Verdict
+	}{
+		{r.xdp(), bpf.Tx, bpf.Tx},
+		{r.fromNetdev(), bpf.RedirectNeigh, bpf.Redirect},
+	} {
+		for _, f := range families {
+			t.Run(fmt.Sprintf("%s/%s", hook.point, f), func(t *testing.T) {
+				r.serve(t, bpf.UDP, node1.at(f, 30080), remote.at(f, 80))
+				request := bpf.Tuple{Src: client.at(f, 40000), Dst: node1.at(f, 30080), Protocol: bpf.UDP}
+				send := func(payload int) outcome {
+					return r.send(t, hook.hook, client, node1, packet.UDP{Src: request.Src, Dst: request.Dst, Payload: make([]byte, payload)})
+				}
+				lastSeen := func() uint64 { return r.checkFlows(t)[request].LastSeen }
+
+				// A packet that comes in the same second as the one before finds what that has left.
+				var old outcome
+				for sameSecond := false; !sameSecond; {
+					require.NoError(t, r.DeleteFlows())
+					r.ns.try(t, func() error { return setNeighbour(r.nic, node2) })
+					send(64).is(t, hook.first, r.nic)
+					opened := lastSeen()
+					r.ns.try(t, func() error { return setNeighbour(r.nic, moved) })
+					old = send(64)
+					sameSecond = lastSeen() == opened
+				}
+				old.is(t, hook.next, r.nic)
+				old.became(t, frame(node1, node2))
+
+				require.NoError(t, r.AgeFlow(request))
+				send(64).is(t, hook.first, r.nic)
+				require.Equal(t, moved.mac, r.checkFlows(t)[request].NextHop)
+
+				for _, size := range []int{64, 1000} {
+					asked, found := send(size), outcome{}
+					for before := uint64(0); before != lastSeen(); {
+						before = lastSeen()
+						found = send(size)
+					}
+					if size == 1000 {
+						asked.is(t, hook.first, r.nic)
+					}
+					found.is(t, hook.next, r.nic)
+					found.became(t, frame(node1, moved))
+				}
+				if hook.point == bpf.AtXDP {
+					send(2000).untouched(t)
+				} else {
+					send(2000).dropped(t, bpf.TooBig)
+				}
+			})
+		}
 	}
 }

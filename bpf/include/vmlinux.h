@@ -272,6 +272,10 @@ struct __sk_buff {
 	__u32 remote_port;
 	__u32 local_port;
 	__u32 data_meta;
+	__u64 flow_keys; /* a pointer */
+	__u64 tstamp;
+	__u32 wire_len;
+	__u32 gso_segs;
 };
 
 enum {

@@ -39,6 +39,18 @@ enum __attribute__((packed)) ct_flag {
 	CT_LOCAL = 8,	  /* what comes out is for this node: a pod of it or its own stack */
 };
 
+/*
+ * Who takes the packets next, written and read as one number, so that no packet
+ * gets half of one neighbour's address and half of another's.
+ */
+union next_hop {
+	__u64 whole; /* 0: unknown */
+	struct {
+		__u8 mac[ETH_ALEN];
+		__u16 fits; /* bytes from the IP header on that are known to fit the way */
+	};
+};
+
 /* 64 bytes: one cache line. */
 struct ct_entry {
 	struct addr saddr; /* what the packet leaves with */
@@ -48,12 +60,12 @@ struct ct_entry {
 	__u16 addr_csum; /* what the new addresses and ports change in a checksum */
 	__u16 port_csum; /* over them, see csum.h */
 	__u64 last_seen; /* ns of bpf_ktime_get_ns, brought up to date about once a second */
-	__u16 tick;	 /* when it last was */
-	__u8 mac[ETH_ALEN]; /* replies: where the requests came from */
+	union next_hop next_hop;
+	__u16 tick; /* when last_seen last was */
 	enum ct_flag flags;
 	enum ct_flag reply_flags; /* forward: those of the reply entry, to make it again */
 	bool closing;		  /* FIN or RST seen in either direction */
-	__u8 pad[5];
+	__u8 pad[3];
 };
 
 struct {
@@ -123,12 +135,21 @@ static __always_inline bool ct_undoes(const struct ct_entry *entry, const struct
 		 (entry->sport ^ key->dport) | (entry->dport ^ key->sport));
 }
 
+/* Where a request came from, which is where its answers go. */
+static __always_inline union next_hop ct_sender(struct context *ctx)
+{
+	const struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
+	union next_hop sender = {};
+
+	if (eth)
+		__builtin_memcpy(sender.mac, eth->h_source, ETH_ALEN);
+	return sender;
+}
+
 /* Fills in the reply entry to the forward entry of tuple. */
 static __always_inline void ct_make_reply(struct context *ctx, const struct tuple *tuple, struct ct_entry *reply,
 					  const struct ct_entry *forward)
 {
-	const struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
-
 	__builtin_memset(reply, 0, sizeof(*reply));
 	reply->saddr = tuple->daddr;
 	reply->daddr = tuple->saddr;
@@ -139,8 +160,7 @@ static __always_inline void ct_make_reply(struct context *ctx, const struct tupl
 	reply->flags = forward->reply_flags;
 	reply->last_seen = forward->last_seen;
 	reply->tick = forward->tick;
-	if (eth)
-		__builtin_memcpy(reply->mac, eth->h_source, ETH_ALEN);
+	reply->next_hop = ct_sender(ctx);
 }
 
 /*
@@ -178,7 +198,12 @@ __noinline int ct_follow(struct context *ctx)
 	}
 	entry->last_seen = bpf_ktime_get_ns();
 	entry->tick = ct_tick();
-	if (!other && !(entry->flags & CT_REPLY)) {
+	if (entry->flags & CT_REPLY)
+		return true;
+	entry->next_hop.whole = 0; /* routes and neighbours change */
+	if (other) {
+		other->next_hop = ct_sender(ctx);
+	} else {
 		ct_make_reply(ctx, &slow->tuple, &reply, entry);
 		bpf_map_update_elem(&ct, &key, &reply, BPF_NOEXIST);
 	}

@@ -2,9 +2,8 @@
 #ifndef LIB_REDIRECT_H
 #define LIB_REDIRECT_H
 
-#include "ct.h"
 #include "endpoint.h"
-#include "fib.h"
+#include "next_hop.h"
 
 /*
  * Where TC sends packets, past the node's stack and its netfilter. Packets must
@@ -73,7 +72,7 @@ static __always_inline int send_unresolved(struct context *ctx, enum trace_point
 					   const struct ct_entry *entry)
 {
 	if (entry && (entry->flags & CT_REPLY))
-		return send(ctx, point, pkt, entry->mac);
+		return send(ctx, point, pkt, entry->next_hop.mac);
 	if (is_node_address(&pkt->tuple.saddr))
 		return drop(ctx, point, DROP_NO_NEIGHBOUR);
 	return pass(ctx, point);
@@ -86,11 +85,19 @@ static __always_inline int send_unresolved(struct context *ctx, enum trace_point
  * translated that the stack would tell of, which the sender does not know.
  */
 static __always_inline int route(struct context *ctx, enum trace_point point, const struct packet *pkt,
-				 const struct ct_entry *entry)
+				 struct ct_entry *entry)
 {
+	union next_hop next_hop = {};
 	struct bpf_fib_lookup fib;
-	long found = fib_lookup(ctx, &fib, pkt, &pkt->tuple.saddr, &pkt->tuple.daddr);
+	long found;
 
+	if (entry)
+		next_hop = next_hop_known(entry, pkt);
+	if (next_hop.whole)
+		return send(ctx, point, pkt, next_hop.mac);
+	found = fib_lookup(ctx, &fib, pkt, &pkt->tuple.saddr, &pkt->tuple.daddr);
+	if (entry && found == BPF_FIB_LKUP_RET_SUCCESS && fib.ifindex == config.nic && ctx->gso_segs <= 1)
+		next_hop_remember(entry, pkt, &fib);
 	if ((found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH) && fib.ifindex == config.nic) {
 		if (config.has_redirect_neigh)
 			return send_neigh(ctx, point, pkt, &fib);
