@@ -115,6 +115,7 @@ func (n *Network) connectPod(p Pod) {
 	pod, node := n.byName[p.Name], n.byName[p.Node]
 	device, nic := n.addEnd(node, p.Device, p.DeviceMAC), n.addEnd(pod, NIC, p.MAC)
 	n.pair(device, nic)
+	pod.node = node
 	node.addresses = append(node.addresses, linkLocal(device.Device))
 	pod.addresses = append(pod.addresses, linkLocal(nic.Device))
 

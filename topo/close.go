@@ -24,8 +24,8 @@ func (n *Network) disown(c io.Closer) {
 	delete(n.owned, c)
 }
 
-// Close takes the network down: captures, watches and attachments, then all machines. Programs and maps of the caller stay.
-// The kernel removes a machine when its last process has ended, too.
+// Close takes the network down: captures, watches and attachments, then all machines, where no process may run any more.
+// Programs and maps of the caller stay. The kernel removes a machine when its last process has ended, too.
 func (n *Network) Close() error {
 	n.mu.Lock()
 	owned := slices.Collect(maps.Keys(n.owned))
@@ -40,7 +40,7 @@ func (n *Network) Close() error {
 		packets = append(packets, m.close())
 	}
 	closePacketSockets(packets)
-	errs = append(errs, n.passing.Close())
+	errs = append(errs, n.cgroups.close(), n.passing.Close())
 	return errors.Join(errs...)
 }
 

@@ -2,6 +2,7 @@ package topo
 
 import (
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
@@ -21,4 +22,14 @@ func LoadMute(t testing.TB) *ebpf.Program {
 	require.NoError(t, loadMuteObjects(&objects, nil))
 	t.Cleanup(func() { objects.Close() })
 	return objects.Mute
+}
+
+// FindCgroupRoot is CgroupRoot of a list of mounts.
+var FindCgroupRoot = findCgroupRoot
+
+// SetCgroupPatience changes how long Close waits for a process to end, for the length of a test.
+func SetCgroupPatience(t *testing.T, d time.Duration) {
+	before := cgroupPatience
+	cgroupPatience = d
+	t.Cleanup(func() { cgroupPatience = before })
 }

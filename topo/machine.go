@@ -32,6 +32,7 @@ type Machine struct {
 	mac        net.HardwareAddr
 	ends       []*end // eth0 first
 	addresses  []address
+	node       *Machine // of a pod
 
 	ns   netns.NsHandle
 	rtnl *rtnl
@@ -92,11 +93,12 @@ func (m *Machine) nic() Device { return m.ends[0].Device }
 // (t.FailNow): it returns an error instead.
 func (m *Machine) Do(f func() error) error { return inNamespace(m.ns, f) }
 
-// Start starts cmd inside the machine. The child does not die with its parent by itself: give it a pipe to read, whose
+// Start starts cmd inside the machine, and in its control group where there are any. The child does not die with its parent by itself: give it a pipe to read, whose
 // other end only the parent holds, and let it exit at end of file. (Pdeathsig is no way: it kills the child when the
 // thread that started it ends, which here is at once.)
 func (m *Machine) Start(cmd *exec.Cmd) error {
-	if err := m.Do(cmd.Start); err != nil {
+	err := m.Do(func() error { return m.startInCgroup(cmd) })
+	if err != nil {
 		return fmt.Errorf("topo: starting %s on %s: %w", cmd.Path, m.name, err)
 	}
 	return nil

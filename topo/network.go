@@ -28,6 +28,7 @@ type Network struct {
 	macs     map[netip.Addr]net.HardwareAddr // of nodes and hosts
 	passing  *ebpf.Program                   // see reception
 	phases   []Phase
+	cgroups  cgroups
 
 	mu    sync.Mutex
 	owned map[io.Closer]struct{} // captures, attachments, watches: what Close closes first
