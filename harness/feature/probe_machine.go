@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/skbench/skbench/topo"
 )
 
 // tool declares a command, the Debian package that has it, and what skbench wants it for.
@@ -89,6 +91,14 @@ func mounted(fstype string) func() error {
 		}
 		return nof("no %s is mounted", fstype)
 	}
+}
+
+// cgroupFolders looks for the place where networks put their control groups.
+func cgroupFolders() error {
+	if _, err := topo.CgroupRoot(); err != nil {
+		return no(err.Error())
+	}
+	return nil
 }
 
 // jitIsOn reads the switch, which only the machine's own namespace shows.
