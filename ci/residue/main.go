@@ -13,6 +13,9 @@
 // time, again and again; the machine must be as before each time, or it stops there. Name the program itself, not a shell or "go run" around
 // it, since only the process that was started is killed. -within gives the time for a command that does not end by itself.
 //
+// The kernel keeps control groups when those who made them die. Those of skbench's networks are removed after each kill as the next run would
+// remove them.
+//
 // Between snapshot and compare nothing tells the run's processes from those of others: every new one counts. Use them on a quiet machine.
 package main
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/skbench/skbench/topo"
 )
 
 // The test binary plays three parts: the tests, residue itself (a process of its own, since the reaping of orphans is the whole process's
@@ -55,6 +58,22 @@ func leave(what string) error {
 	case "exit status":
 		os.Exit(5)
 	case "stay":
+		return waitForEnd()
+	case "stay with a network":
+		network, err := topo.Up(context.Background(), topo.Cluster(1))
+		if err != nil {
+			return err
+		}
+		for _, m := range network.Machines() {
+			if _, err := m.Cgroup(); err != nil {
+				return err
+			}
+		}
+		return waitForEnd()
+	case "stay with a cgroup":
+		if err := os.Mkdir(os.Getenv(cgroupToLeak), 0o755); err != nil {
+			return err
+		}
 		return waitForEnd()
 	case "file":
 		return os.WriteFile(filepath.Join(os.TempDir(), "left"), nil, 0o600)
@@ -148,6 +167,18 @@ func TestKilledAtRandom(t *testing.T) {
 		status, out := residue(t, "stay", "-kill-random", "3", "-within", "20ms")
 		require.Zero(t, status, out)
 		require.Contains(t, out, "killed 3 times of 3 within 20ms of the start, nothing left")
+	})
+	t.Run("leaves what the next run removes", func(t *testing.T) {
+		t.Parallel()
+		status, out := residue(t, "stay with a network", "-kill-random", "3", "-within", "1s")
+		require.Zero(t, status, out)
+		require.Contains(t, out, "nothing left")
+	})
+	t.Run("leaves a cgroup that nobody removes", func(t *testing.T) {
+		t.Parallel()
+		status, out := residue(t, "stay with a cgroup", "-kill-random", "3", "-within", "1s", "-wait", "300ms")
+		require.Equal(t, 1, status, out)
+		require.Regexp(t, `(?m)^cgroup .*-stay-with-a-cgroup is new$`, out)
 	})
 	t.Run("leaves an orphan", func(t *testing.T) {
 		t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/skbench/skbench/ci/residue/snapshot"
+	"github.com/skbench/skbench/topo"
 )
 
 // runner runs one command and compares the machine before and after.
@@ -70,7 +71,7 @@ func (r *runner) runToEnd() (int, error) {
 	if err != nil {
 		fmt.Fprintf(r.out, "the command ended with %v\n", err)
 	}
-	if status, err := r.verdict(); status != 0 || err != nil {
+	if status, err := r.verdict(func() error { return nil }); status != 0 || err != nil {
 		return status, err
 	}
 	if status := cmd.ProcessState.ExitCode(); status >= 0 {
@@ -84,6 +85,9 @@ func (r *runner) runToEnd() (int, error) {
 func (r *runner) killRandomly(n int, within time.Duration, seed uint64) (int, error) {
 	if within < 0 {
 		return 0, fmt.Errorf("cannot kill within %v: give -within a time to come", within)
+	}
+	if err := topo.RemoveStaleCgroups(); err != nil {
+		return 0, err
 	}
 	end, err := r.begin()
 	if err != nil {
@@ -107,7 +111,7 @@ func (r *runner) killRandomly(n int, within time.Duration, seed uint64) (int, er
 		if running {
 			killed++
 		}
-		if status, err := r.verdict(); status != 0 || err != nil {
+		if status, err := r.verdict(topo.RemoveStaleCgroups); status != 0 || err != nil {
 			fmt.Fprintf(r.out, "left by kill %d of %d, %v after the start; seed %d\n", i+1, n, after, seed)
 			return status, err
 		}
@@ -142,10 +146,14 @@ func (r *runner) build() *exec.Cmd {
 	return cmd
 }
 
-// verdict waits until the machine is as before the command, and reports what is not.
-func (r *runner) verdict() (int, error) {
+// verdict waits until the machine is as before the command, and reports what is not. What the next run of the command would remove by itself,
+// remove does in its place.
+func (r *runner) verdict(remove func() error) (int, error) {
 	left, err := snapshot.Settle(r.before, func() (snapshot.Snapshot, error) {
 		reapOrphans()
+		if err := remove(); err != nil {
+			return snapshot.Snapshot{}, err
+		}
 		return snapshot.Take(snapshot.Options{Folders: []string{r.temp}, Ours: func(all map[int]snapshot.Process, p snapshot.Process) bool {
 			return snapshot.IsBelow(all, p, os.Getpid())
 		}})

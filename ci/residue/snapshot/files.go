@@ -63,7 +63,8 @@ func (m *machine) holdFolders() {
 	}
 }
 
-// listCgroups lists the folders of every mounted cgroup hierarchy. A folder's holders are the processes in it and below it.
+// listCgroups lists the folders of every mounted cgroup hierarchy. A folder's holders are the processes in it and below it, and those that
+// have it or a folder around it open: so a lock on a folder holds all that is in it.
 func (m *machine) listCgroups() (map[string]Thing, error) {
 	things := map[string]Thing{}
 	for _, mount := range m.mounts {
@@ -89,8 +90,11 @@ func (m *machine) listCgroups() (map[string]Thing, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, folder := range folders {
-			things[folder] = m.thing("", holders[folder]...)
+		for _, folder := range folders { // Each comes after the one around it.
+			if around := filepath.Dir(folder); folder != mount.point && around != mount.point {
+				m.share(around, folder)
+			}
+			things[folder] = m.thing("", append(holders[folder], m.holders[folder]...)...)
 		}
 	}
 	return things, nil

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -159,6 +160,39 @@ func TestTakeSeesThisMachine(t *testing.T) {
 	for kind, why := range s.Unseen {
 		t.Logf("not seen here: %s (%s)", kind, why)
 	}
+}
+
+// A cgroup that nobody stands in is held by whoever has it, or the one around it, open: as for a lock.
+func TestOpenCgroupIsHeld(t *testing.T) {
+	needRoot(t)
+	mounts, err := readMounts("/proc/self/mountinfo")
+	require.NoError(t, err)
+	at := slices.IndexFunc(mounts, func(m mount) bool { return m.fstype == "cgroup2" })
+	if at < 0 {
+		t.Skip("no cgroup2 is mounted")
+	}
+	outer, err := os.MkdirTemp(mounts[at].point, "skbench-snapshot-test-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.Remove(outer) })
+	inner := filepath.Join(outer, "inner")
+	require.NoError(t, os.Mkdir(inner, 0o755))
+	t.Cleanup(func() { os.Remove(inner) })
+
+	holders := func() (string, string) {
+		s, err := Take(Options{})
+		require.NoError(t, err)
+		require.Contains(t, s.Things["cgroup"], inner)
+		return s.Things["cgroup"][outer].Outsider, s.Things["cgroup"][inner].Outsider
+	}
+	ofOuter, ofInner := holders()
+	require.Empty(t, ofOuter)
+	require.Empty(t, ofInner)
+	f, err := os.Open(outer)
+	require.NoError(t, err)
+	defer f.Close()
+	ofOuter, ofInner = holders()
+	require.Contains(t, ofOuter, "snapshot.test")
+	require.Contains(t, ofInner, "snapshot.test")
 }
 
 func TestHiddenNamespacesAreCounted(t *testing.T) {
