@@ -36,6 +36,27 @@ func cluster(nodes []string, client string) (t Topology) {
 	return t
 }
 
+// Balancers is a layer 4 balancer of n nodes, balancer1 to balancern, and what is around it: a host "router", to which the
+// host "client" sends what is for ServicesIPv4 and ServicesIPv6, and which shares that among all balancers, flow by flow;
+// and hosts server1 to serverm to balance over. All are on one switch, so a server reaches the client without the router.
+func Balancers(n, m int) (t Topology) {
+	client, router := *t.AddHost("client"), t.AddHost("router")
+	router.Forwards = true
+	t.Routes = []Route{
+		{client.Name, ServicesIPv4, router.IPv4},
+		{client.Name, ServicesIPv6, router.IPv6},
+	}
+	name := router.Name
+	for i := range n {
+		balancer := t.AddNode("balancer" + strconv.Itoa(i+1))
+		t.Routes = append(t.Routes, Route{name, ServicesIPv4, balancer.IPv4}, Route{name, ServicesIPv6, balancer.IPv6})
+	}
+	for i := range m {
+		t.AddHost("server" + strconv.Itoa(i+1))
+	}
+	return t
+}
+
 // Wire is one node "lb" and one host "tester" on a cable, for benchmarks. The tester stands in for everything else: it
 // owns the MAC that node 2 and its pods (PodsIPv4(2), PodsIPv6(2)), itself as client, and a whole range of clients
 // (BenchmarkIPv4, BenchmarkIPv6) are reached by. All neighbours are known, so that no ARP disturbs a measurement.

@@ -60,6 +60,11 @@ var (
 	ClusterIPv4 = netip.MustParsePrefix("10.0.0.0/8")
 	ClusterIPv6 = netip.MustParsePrefix("fd00:10::/32")
 
+	// ServicesIPv4 and ServicesIPv6 (both for documentation, RFC 5737 and RFC 3849) hold the services' addresses that
+	// balancers announce to a router: see Balancers.
+	ServicesIPv4 = netip.MustParsePrefix("203.0.113.0/24")
+	ServicesIPv6 = netip.MustParsePrefix("2001:db8:203:113::/64")
+
 	// BenchmarkIPv4 (RFC 2544) and BenchmarkIPv6 (RFC 5180) hold the many clients that the tester of Wire stands in for.
 	BenchmarkIPv4 = netip.MustParsePrefix("198.18.0.0/15")
 	BenchmarkIPv6 = netip.MustParsePrefix("2001:2::/48")

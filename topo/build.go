@@ -35,10 +35,10 @@ func newNetwork(t Topology) *Network {
 		n.connectPod(pod)
 	}
 	n.routeNodes()
-	for _, r := range t.Routes {
-		m := n.byName[r.Machine]
-		m.routes = append(m.routes, route{device: m.nic(), prefix: r.Prefix, via: r.Via})
+	for _, host := range t.Hosts {
+		n.byName[host.Name].forwards = host.Forwards
 	}
+	n.routeExtras()
 	for _, neighbour := range t.Neighbours {
 		n.byName[neighbour.Machine].neighbours[neighbour.IP] = neighbour.MAC
 	}
@@ -51,7 +51,7 @@ func newMachine(n *Network, kind Kind, name string) *Machine {
 
 func (n *Network) addMachine(kind Kind, name string, ipv4, ipv6 netip.Addr, mac net.HardwareAddr) {
 	m := newMachine(n, kind, name)
-	m.ipv4, m.ipv6, m.mac = ipv4, ipv6, mac
+	m.ipv4, m.ipv6, m.mac, m.forwards = ipv4, ipv6, mac, kind == KindNode
 	n.machines = append(n.machines, m)
 	n.byName[name] = m
 }
@@ -130,7 +130,7 @@ func (n *Network) connectPod(p Pod) {
 		pod.addresses = append(pod.addresses, address{nic.Device, single(ip.pod)})
 		pod.routes = append(pod.routes,
 			route{device: nic.Device, prefix: single(ip.gateway)},
-			route{device: nic.Device, prefix: netip.PrefixFrom(ip.all, 0), via: ip.gateway})
+			route{device: nic.Device, prefix: netip.PrefixFrom(ip.all, 0), via: []netip.Addr{ip.gateway}})
 	}
 }
 
@@ -149,9 +149,28 @@ func (n *Network) routeNodes() {
 				continue
 			}
 			m.routes = append(m.routes,
-				route{device: m.nic(), prefix: to.PodsIPv4, via: to.IPv4},
-				route{device: m.nic(), prefix: to.PodsIPv6, via: to.IPv6})
+				route{device: m.nic(), prefix: to.PodsIPv4, via: []netip.Addr{to.IPv4}},
+				route{device: m.nic(), prefix: to.PodsIPv6, via: []netip.Addr{to.IPv6}})
 		}
+	}
+}
+
+// routeExtras gives machines the routes of the topology's own list, each to one prefix by all that lead there.
+func (n *Network) routeExtras() {
+	routes := n.topology.Routes
+	for i, r := range routes {
+		var via []netip.Addr
+		same := func(other Route) bool { return other.Machine == r.Machine && other.Prefix == r.Prefix }
+		if slices.IndexFunc(routes, same) < i {
+			continue
+		}
+		for _, other := range routes {
+			if same(other) {
+				via = append(via, other.Via)
+			}
+		}
+		m := n.byName[r.Machine]
+		m.routes = append(m.routes, route{device: m.nic(), prefix: r.Prefix, via: via})
 	}
 }
 

@@ -30,6 +30,7 @@ type Machine struct {
 	name       string
 	ipv4, ipv6 netip.Addr
 	mac        net.HardwareAddr
+	forwards   bool
 	ends       []*end // eth0 first
 	addresses  []address
 	node       *Machine // of a pod

@@ -43,7 +43,17 @@ func getLink(d Device) request {
 
 // newAddress puts an address on a device. There is nobody to defend it against, so IPv6 has no duplicate address detection.
 func newAddress(d Device, prefix netip.Prefix) request {
-	req := nl.NewNetlinkRequest(unix.RTM_NEWADDR, replace)
+	what := fmt.Sprintf("giving %s the address %s", d, prefix)
+	return request{what, addressRequest(unix.RTM_NEWADDR, replace, d, prefix)}
+}
+
+func deleteAddress(d Device, prefix netip.Prefix) request {
+	what := fmt.Sprintf("taking the address %s from %s", prefix, d)
+	return request{what, addressRequest(unix.RTM_DELADDR, 0, d, prefix)}
+}
+
+func addressRequest(kind, flags int, d Device, prefix netip.Prefix) *nl.NetlinkRequest {
+	req := nl.NewNetlinkRequest(kind, flags)
 	msg := nl.NewIfAddrmsg(familyOf(prefix.Addr()).number())
 	msg.Index, msg.Prefixlen = uint32(d.Index), uint8(prefix.Bits())
 	if prefix.Addr().Is6() {
@@ -52,29 +62,43 @@ func newAddress(d Device, prefix netip.Prefix) request {
 	req.AddData(msg)
 	req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, prefix.Addr().AsSlice()))
 	req.AddData(nl.NewRtAttr(unix.IFA_ADDRESS, prefix.Addr().AsSlice()))
-	return request{fmt.Sprintf("giving %s the address %s", d, prefix), req}
+	return req
 }
 
-// newRoute adds a route out of a device: by way of via, or on-link where via is no address. Packets of the machine itself
-// take source, if that is an address.
-func newRoute(d Device, prefix netip.Prefix, via, source netip.Addr) request {
+// request adds the route, or replaces the one to its prefix.
+func (r route) request() request {
 	req := nl.NewNetlinkRequest(unix.RTM_NEWROUTE, replace)
 	msg := nl.NewRtMsg()
-	msg.Family, msg.Dst_len = uint8(familyOf(prefix.Addr()).number()), uint8(prefix.Bits())
+	msg.Family, msg.Dst_len = uint8(familyOf(r.prefix.Addr()).number()), uint8(r.prefix.Bits())
 	msg.Protocol = unix.RTPROT_STATIC
-	if !via.IsValid() && prefix.Addr().Is4() {
+	if len(r.via) == 0 && r.prefix.Addr().Is4() {
 		msg.Scope = unix.RT_SCOPE_LINK
 	}
 	req.AddData(msg)
-	req.AddData(nl.NewRtAttr(unix.RTA_DST, prefix.Addr().AsSlice()))
-	req.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(d.Index))))
-	if via.IsValid() {
-		req.AddData(nl.NewRtAttr(unix.RTA_GATEWAY, via.AsSlice()))
+	req.AddData(nl.NewRtAttr(unix.RTA_DST, r.prefix.Addr().AsSlice()))
+	if len(r.via) > 1 {
+		req.AddData(r.multipath())
+	} else {
+		req.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(r.device.Index))))
 	}
-	if source.IsValid() {
-		req.AddData(nl.NewRtAttr(unix.RTA_PREFSRC, source.AsSlice()))
+	if len(r.via) == 1 {
+		req.AddData(nl.NewRtAttr(unix.RTA_GATEWAY, r.via[0].AsSlice()))
 	}
-	return request{fmt.Sprintf("giving %s a route to %s by way of %s", d.Machine, prefix, d.Name), req}
+	if r.source.IsValid() {
+		req.AddData(nl.NewRtAttr(unix.RTA_PREFSRC, r.source.AsSlice()))
+	}
+	return request{fmt.Sprintf("giving %s a route to %s by way of %s", r.device.Machine, r.prefix, r.device.Name), req}
+}
+
+// multipath is the next hops of a route that has several, all of the same weight.
+func (r route) multipath() *nl.RtAttr {
+	var hops []byte
+	for _, via := range r.via {
+		gateway := nl.NewRtAttr(unix.RTA_GATEWAY, via.AsSlice())
+		hop := nl.RtNexthop{RtNexthop: unix.RtNexthop{Ifindex: int32(r.device.Index)}, Children: []nl.NetlinkRequestData{gateway}}
+		hops = append(hops, hop.Serialize()...)
+	}
+	return nl.NewRtAttr(unix.RTA_MULTIPATH, hops)
 }
 
 // localRoutes asks for the IPv6 addresses that are ready to receive: an address gets its route in the local table when the

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Mute makes pods and hosts drop every packet that carries the cookie of a crafted packet at the start of its L4 payload, and
+// Mute makes pods, and hosts that are no routers, drop every packet that carries the cookie of a crafted packet at the start of its L4 payload, and
 // ICMP errors about such packets, so that their kernels do not answer them (no RST, no echo reply, no ICMP error). Captures
 // see them all the same. Packets without the cookie pass. It lasts until the network is closed.
 func (n *Network) Mute() error {
@@ -22,7 +22,7 @@ func (n *Network) mute() error {
 	}
 	defer objects.Close() // the filters hold the program
 	return each(context.Background(), n.machines, func(m *Machine) error {
-		if m.kind == KindNode {
+		if m.forwards {
 			return nil
 		}
 		return filter{m.nic(), In, mutePriority, "mute"}.add(m.rtnl, objects.Mute)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netns"
@@ -82,13 +83,21 @@ var quiet = []sysctl{
 	{"net/ipv6/conf/default/mldv1_unsolicited_report_interval", "2147483647"},
 }
 
-// sysctlsOf returns what is set in a fresh namespace for a kind of machine, in order.
-func sysctlsOf(kind Kind) []sysctl {
-	switch kind {
-	case KindNode:
-		// ip_forward first: it resets others.
-		return append([]sysctl{{"net/ipv4/ip_forward", "1"}, {"net/ipv6/conf/all/forwarding", "1"}}, quiet...)
-	case kindSwitch:
+// forwarding are the sysctls of a router, ip_forward first: it resets others.
+var forwarding = []sysctl{
+	{"net/ipv4/ip_forward", "1"},
+	{"net/ipv6/conf/all/forwarding", "1"},
+	// 1 is "layer 4": which of several next hops a flow takes follows from addresses, protocol and ports.
+	{"net/ipv4/fib_multipath_hash_policy", "1"},
+	{"net/ipv6/fib_multipath_hash_policy", "1"},
+}
+
+// sysctls returns what is set in the fresh namespace of the machine, in order.
+func (m *Machine) sysctls() []sysctl {
+	switch {
+	case m.forwards:
+		return slices.Concat(forwarding, quiet)
+	case m.kind == kindSwitch:
 		return []sysctl{
 			{"net/ipv6/conf/default/disable_ipv6", "1"},
 			// A switch looks at no IP header, and drops no packet for a bad one.
@@ -100,14 +109,14 @@ func sysctlsOf(kind Kind) []sysctl {
 	return quiet
 }
 
-// newNamespace takes the calling thread into a new network namespace for a kind of machine, and sets it up.
-func newNamespace(kind Kind) (netns.NsHandle, *rtnl, error) {
+// newNamespace takes the calling thread into a new network namespace for the machine, and sets it up.
+func newNamespace(m *Machine) (netns.NsHandle, *rtnl, error) {
 	ns, err := netns.New()
 	if err != nil {
 		return netns.None(), nil, fmt.Errorf("making a network namespace: %w", err)
 	}
-	for _, s := range sysctlsOf(kind) {
-		optional := kind == kindSwitch && strings.HasPrefix(s.path, "net/bridge/") // only there with br_netfilter
+	for _, s := range m.sysctls() {
+		optional := m.kind == kindSwitch && strings.HasPrefix(s.path, "net/bridge/") // only there with br_netfilter
 		if err := s.set(); err != nil && !(optional && errors.Is(err, os.ErrNotExist)) {
 			return ns, nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // An address on a device, with the length of the prefix that is on-link there.
@@ -24,20 +25,29 @@ func linkLocal(d Device) address {
 type route struct {
 	device Device
 	prefix netip.Prefix
-	via    netip.Addr // none: on-link
-	source netip.Addr // of the machine's own packets, where it is not for the kernel to choose
+	via    []netip.Addr // equal ways; none: on-link
+	source netip.Addr   // of the machine's own packets, where it is not for the kernel to choose
 }
 
-// RouteAdd adds or replaces a route to prefix by way of via, which eth0 reaches. NextHop follows it.
-func (m *Machine) RouteAdd(prefix netip.Prefix, via netip.Addr) error {
+// RouteAdd adds or replaces the route to prefix: by way of via, which eth0 reaches; by several, each for a part of the flows.
+// NextHop follows it.
+func (m *Machine) RouteAdd(prefix netip.Prefix, via ...netip.Addr) error {
+	if len(via) == 0 {
+		return fmt.Errorf("topo: a route of %s to %s leads nowhere: give it a next hop", m.name, prefix)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := route{device: m.nic(), prefix: prefix.Masked(), via: via}
+	r := route{device: m.nic(), prefix: prefix.Masked(), via: slices.Clone(via)}
 	if err := m.rtnl.do(r.request()); err != nil {
 		return fmt.Errorf("topo: %w", err)
 	}
-	m.routes = append(m.routes, r)
+	m.routes = append(slices.DeleteFunc(m.routes, r.replaces), r)
 	return nil
+}
+
+// replaces tells whether the kernel has r in place of an older route.
+func (r route) replaces(older route) bool {
+	return older.prefix == r.prefix && older.device.Index == r.device.Index
 }
 
 // NeighbourAdd adds or replaces a permanent neighbour of eth0. NextHop follows it.
@@ -52,7 +62,7 @@ func (m *Machine) NeighbourAdd(ip netip.Addr, mac net.HardwareAddr) error {
 }
 
 // NextHop returns the device by which the machine sends to dst, and the MAC that such a frame must carry. The kernel is not
-// asked: it follows from the topology, RouteAdd and NeighbourAdd.
+// asked: it follows from the topology, RouteAdd and NeighbourAdd. Of several next hops it is the first.
 func (m *Machine) NextHop(dst netip.Addr) (Device, net.HardwareAddr, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -64,8 +74,8 @@ func (m *Machine) NextHop(dst netip.Addr) (Device, net.HardwareAddr, error) {
 		return Device{}, nil, fmt.Errorf("topo: %s has no route to %s: add one (Topology.Routes, Machine.RouteAdd)", m.name, dst)
 	}
 	hop := dst
-	if best.via.IsValid() {
-		hop = best.via
+	if len(best.via) > 0 {
+		hop = best.via[0]
 	}
 	if mac := m.owner(best.device, hop); mac != nil {
 		return best.device, mac, nil
@@ -118,8 +128,6 @@ func multicastMAC(ip netip.Addr) net.HardwareAddr {
 	}
 	return net.HardwareAddr{0x33, 0x33, b[12], b[13], b[14], b[15]}
 }
-
-func (r route) request() request { return newRoute(r.device, r.prefix, r.via, r.source) }
 
 // configuration is what makes a device of the machine usable once it is up: addresses, routes, neighbours. It may be put
 // in anew, after the device was down.

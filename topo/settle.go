@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"syscall"
@@ -80,10 +79,6 @@ func (m *Machine) unready(ends []*end) (string, error) {
 
 // unreadyAddress names an IPv6 address that the kernel has not taken up.
 func (m *Machine) unreadyAddress(ends []*end) (string, error) {
-	type local struct {
-		index int
-		ip    netip.Addr
-	}
 	missing := map[local]Device{}
 	for _, a := range m.addresses {
 		on := func(e *end) bool { return e.Index == a.device.Index && !e.down.Load() }
@@ -94,22 +89,7 @@ func (m *Machine) unreadyAddress(ends []*end) (string, error) {
 	if len(missing) == 0 {
 		return "", nil
 	}
-	err := m.rtnl.query([]request{localRoutes(m.name)}, func(msg syscall.NetlinkMessage) {
-		if msg.Header.Type != unix.RTM_NEWROUTE || nl.DeserializeRtMsg(msg.Data).Type != unix.RTN_LOCAL {
-			return
-		}
-		attrs, err := nl.ParseRouteAttrAsMap(msg.Data[unix.SizeofRtMsg:])
-		if err != nil {
-			return
-		}
-		if ip, ok := netip.AddrFromSlice(attrs[unix.RTA_DST].Value); ok {
-			delete(missing, local{int(number(attrs[unix.RTA_OIF])), ip})
-		}
-	})
-	for address, device := range missing {
-		return fmt.Sprintf("address %s of %s", address.ip, device), err
-	}
-	return "", err
+	return m.unreadyLocal(missing)
 }
 
 // unreadyLink names a device that the kernel has not turned on, or off, as its carrier demands. Asking for one device makes

@@ -35,7 +35,7 @@ type Topology struct {
 
 	// Neighbours are permanent neighbour entries, and Routes are routes, beyond those that follow from nodes, pods and
 	// hosts. Together they let a machine know addresses that exist nowhere, such as those of a node that a traffic
-	// generator stands in for (see Wire).
+	// generator stands in for (see Wire). Several routes of a machine to one prefix share what goes there, flow by flow.
 	Neighbours []Neighbour
 	Routes     []Route
 
@@ -72,6 +72,10 @@ type Host struct {
 	Name       string
 	IPv4, IPv6 netip.Addr // on eth0, within UnderlayIPv4 and UnderlayIPv6
 	MAC        net.HardwareAddr
+
+	// Forwards makes it a router: it sends on what is not for itself. Which of several routes to one prefix a flow takes
+	// (ECMP) follows from its addresses, protocol and ports, so all its packets take the same.
+	Forwards bool
 }
 
 // A Cable joins eth0 of two machines (nodes or hosts, by name) to one another, with no switch between.
@@ -84,7 +88,8 @@ type Neighbour struct {
 	MAC     net.HardwareAddr
 }
 
-// A Route of a machine (a node or host, by name) leads to Prefix by way of Via, out of eth0.
+// A Route of a machine (a node or host, by name) leads to Prefix by way of Via, out of eth0. Several to one Prefix are
+// equal ways there: see Host.Forwards.
 type Route struct {
 	Machine string
 	Prefix  netip.Prefix

@@ -55,6 +55,7 @@ func TestClusters(t *testing.T) {
 		{topo.Cluster(2), []string{"node1", "node2"}, []string{"web-on-node1", "client-on-node1", "web-on-node2"}, []string{"client"}},
 		{topo.Cluster(0), nil, nil, []string{"client"}},
 		{topo.Wire(), []string{"lb"}, nil, []string{"tester"}},
+		{topo.Balancers(2, 2), []string{"balancer1", "balancer2"}, nil, []string{"client", "router", "server1", "server2"}},
 	} {
 		require.NoError(t, test.topology.Validate())
 		var nodes, pods, hosts []string

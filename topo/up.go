@@ -65,7 +65,7 @@ func (n *Network) makeNamespaces(ctx context.Context) error {
 				for i := next.Add(1) - 1; int(i) < len(machines) && ctx.Err() == nil; i = next.Add(1) - 1 {
 					m := machines[i]
 					var err error
-					if m.ns, m.rtnl, err = newNamespace(m.kind); err != nil {
+					if m.ns, m.rtnl, err = newNamespace(m); err != nil {
 						return fmt.Errorf("%s: %w", m.name, err)
 					}
 				}
