@@ -16,12 +16,14 @@ import (
 
 	"github.com/skbench/skbench/bench"
 	"github.com/skbench/skbench/harness/feature"
+	"github.com/skbench/skbench/harness/vector"
 	"github.com/skbench/skbench/reports"
 )
 
 type commandLine struct {
-	Bench  benchCommand  `cmd:"" help:"Measure packets per second and CPU: XDP, TC, iptables and the empty path, side by side."`
-	Doctor doctorCommand `cmd:"" help:"Tell what this kernel and machine can run, and why not."`
+	Bench   benchCommand   `cmd:"" help:"Measure packets per second and CPU: XDP, TC, iptables and the empty path, side by side."`
+	Vectors vectorsCommand `cmd:"" help:"Run suites of vectors: packet and maps in; verdict, packet and maps out, by BPF_PROG_RUN."`
+	Doctor  doctorCommand  `cmd:"" help:"Tell what this kernel and machine can run, and why not."`
 }
 
 func main() {
@@ -36,8 +38,17 @@ func main() {
 	)
 	if err := parsed.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "skbench:", err)
-		os.Exit(1)
+		os.Exit(exitStatus(err))
 	}
+}
+
+// exitStatus is 1, unless the error says otherwise.
+func exitStatus(err error) int {
+	var own interface{ ExitCode() int }
+	if errors.As(err, &own) {
+		return own.ExitCode()
+	}
+	return 1
 }
 
 // errNeedsRoot is said before anything is built.
@@ -66,6 +77,21 @@ func (c *benchCommand) Run(ctx context.Context) error {
 	}
 	fmt.Println(filepath.Join(c.Out, "index.html"))
 	return nil
+}
+
+type vectorsCommand struct {
+	Suites []string `arg:"" name:"suite" help:"YAML files."`
+}
+
+func (c *vectorsCommand) Run(ctx context.Context) error {
+	if os.Geteuid() != 0 {
+		return errNeedsRoot
+	}
+	results := vector.RunFiles(ctx, c.Suites, vector.Options{})
+	if err := vector.WriteTerse(os.Stdout, results); err != nil {
+		return err
+	}
+	return vector.Err(results)
 }
 
 type doctorCommand struct {

@@ -1,0 +1,96 @@
+package vector
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+)
+
+// Configuration is what may be chosen when an object is loaded. The zero value is the object as it stands.
+type Configuration struct {
+	// Programs to load; nil loads all. Programs that a tail call needs are loaded with them.
+	Programs  []string
+	Constants map[string]any
+	MapSizes  map[string]uint32
+	TailCalls map[string]map[uint32]string
+	// Rewrite changes the object's programs and maps before they are loaded.
+	Rewrite func(*ebpf.CollectionSpec) error
+	// LogDir is where the verifier's log goes when it rejects a program; "" is the system's folder for temporary files.
+	LogDir string
+}
+
+// Loaded is the programs and maps of an object in the kernel. Close releases them.
+type Loaded struct {
+	Object   *Object
+	Programs map[string]*Program
+	Maps     map[string]*ebpf.Map
+}
+
+// A Program is a program in the kernel.
+type Program struct {
+	*ebpf.Program
+	Name string
+	Spec *ebpf.ProgramSpec
+}
+
+// Load loads the object's programs and maps. When the verifier rejects a program, the error says why in a sentence and names
+// the file that holds the verifier's whole log.
+func (o *Object) Load(c Configuration) (*Loaded, error) {
+	if err := rlimit.RemoveMemlock(); err != nil { // kernels before 5.11 count maps against it
+		return nil, fmt.Errorf("vector: the limit on locked memory: %w: are you root?", err)
+	}
+	spec := o.Spec.Copy()
+	if c.Rewrite != nil {
+		if err := c.Rewrite(spec); err != nil {
+			return nil, err
+		}
+	}
+	collection, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return nil, o.rejected(err, c.LogDir)
+	}
+	loaded := &Loaded{Object: o, Programs: map[string]*Program{}, Maps: collection.Maps}
+	for name, program := range collection.Programs {
+		loaded.Programs[name] = &Program{Program: program, Name: name, Spec: spec.Programs[name]}
+	}
+	return loaded, nil
+}
+
+// rejected turns the verifier's complaint into one sentence and a file with the whole log.
+func (o *Object) rejected(err error, dir string) error {
+	var complaint *ebpf.VerifierError
+	if !errors.As(err, &complaint) {
+		return &InputError{File: o.Path, Text: err.Error(), Err: err}
+	}
+	file, createErr := os.CreateTemp(dir, "verifier-*.log")
+	if createErr != nil {
+		return fmt.Errorf("vector: %w (and no place for the verifier's log: %w)", err, createErr)
+	}
+	defer file.Close()
+	if _, writeErr := fmt.Fprintf(file, "%+v\n", complaint); writeErr != nil {
+		return fmt.Errorf("vector: %w (and the verifier's log cannot be written: %w)", err, writeErr)
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	return &InputError{File: o.Path, Text: fmt.Sprintf("the kernel rejects it: %s (whole log: %s)", text, file.Name()), Err: err}
+}
+
+// isGlobal tells the maps that clang makes for global variables.
+func isGlobal(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.Contains(name, ".rodata")
+}
+
+// Close releases programs and maps, one after the other: freeing very many at once is more than some kernels can take.
+func (l *Loaded) Close() error {
+	var errs []error
+	for _, program := range l.Programs {
+		errs = append(errs, program.Close())
+	}
+	for _, table := range l.Maps {
+		errs = append(errs, table.Close())
+	}
+	return errors.Join(errs...)
+}

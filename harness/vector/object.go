@@ -1,0 +1,70 @@
+package vector
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/cilium/ebpf"
+)
+
+// An Object is an ELF file that was read: programs and maps that are in no kernel yet.
+type Object struct {
+	Path string
+	Spec *ebpf.CollectionSpec
+}
+
+// Open reads an ELF file of BPF programs, as clang makes it. Pinning by name is forgotten: nothing that a test makes may be
+// found by others, nor outlive it.
+func Open(path string) (*Object, error) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &InputError{File: path, Text: "there is no such object", Err: err}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("vector: object: %w", err)
+	}
+	return ReadObject(path, content)
+}
+
+// ReadObject is Open for a file that is in memory already; path names it in errors.
+func ReadObject(path string, content []byte) (object *Object, err error) {
+	// The readers of ELF and BTF are not made for hostile input.
+	defer func() {
+		if r := recover(); r != nil {
+			err = &InputError{File: path, Text: fmt.Sprintf("this is no ELF object of BPF programs: %v", r)}
+		}
+	}()
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(content))
+	if err != nil {
+		return nil, &InputError{File: path, Text: fmt.Sprintf("this is no ELF object of BPF programs: %v", err), Err: err}
+	}
+	for _, m := range spec.Maps {
+		unpin(m)
+	}
+	return &Object{Path: path, Spec: spec}, nil
+}
+
+func unpin(m *ebpf.MapSpec) {
+	m.Pinning = ebpf.PinNone
+	if m.InnerMap != nil {
+		unpin(m.InnerMap)
+	}
+}
+
+// Programs lists the names of the object's programs.
+func (o *Object) Programs() []string { return slices.Sorted(maps.Keys(o.Spec.Programs)) }
+
+// Maps lists the names of the object's maps, those of its global variables not included.
+func (o *Object) Maps() (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(o.Spec.Maps)) {
+		if !isGlobal(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,33 @@
+package vector
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Run runs the suites of a file, each vector as a subtest.
+func Run(t *testing.T, file string) {
+	t.Helper()
+	suites, err := ReadFile(file)
+	require.NoError(t, err)
+	for _, s := range suites {
+		RunSuite(t, s)
+	}
+}
+
+// RunSuite runs one suite, each vector as a subtest.
+func RunSuite(t *testing.T, s *Suite) {
+	t.Helper()
+	t.Run(s.Name, func(t *testing.T) {
+		result := s.Run(t.Context(), Options{})
+		for _, v := range result.Vectors {
+			t.Run(v.Name, func(t *testing.T) {
+				if v.Failure != "" {
+					t.Error(v.Failure)
+				}
+			})
+		}
+		require.NoError(t, result.Err)
+	})
+}
