@@ -83,6 +83,12 @@ var smallMaps = bpf.MapSizes{
 }
 
 func newRig(t testing.TB, changes ...func(*bpf.Config)) *rig {
+	t.Helper()
+	return newRigOf(t, smallMaps, changes...)
+}
+
+func newRigOf(t testing.TB, sizes bpf.MapSizes, changes ...func(*bpf.Config)) *rig {
+	t.Helper()
 	ns, devices := newNode1(t)
 	config := bpf.Config{
 		IPv4: node1.ipv4, IPv6: node1.ipv6,
@@ -93,7 +99,7 @@ func newRig(t testing.TB, changes ...func(*bpf.Config)) *rig {
 	for _, change := range changes {
 		change(&config)
 	}
-	node, err := bpf.Load(config, bpf.Options{Sizes: smallMaps})
+	node, err := bpf.Load(config, bpf.Options{Sizes: sizes})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, node.Close()) })
 

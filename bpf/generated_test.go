@@ -1,0 +1,208 @@
+package bpf_test
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/skbench/skbench/bpf"
+	"github.com/skbench/skbench/harness/model"
+)
+
+// TestGeneratedFlows holds the programs against the model over random sequences of packets and changes of services, until
+// 10,000 flows were opened. Every packet goes where the model allows, with right checksums; no two flows share a tuple, each
+// direction undoes the other, and conntrack has two entries for each flow that is left, and no more.
+func TestGeneratedFlows(t *testing.T) {
+	t.Parallel()
+	sizes := smallMaps
+	sizes.Flows = 16384 // four times what a sequence opens at most: nothing is evicted
+	r := newRigOf(t, sizes)
+	for opened := 0; opened < 10_000; {
+		rapid.Check(t, func(rt *rapid.T) {
+			g := newGenerated(generatedTB{t, rt}, r)
+			for range 4 {
+				g.serve(rt)
+			}
+			rt.Repeat(map[string]func(*rapid.T){
+				"serve":    g.serve,
+				"withdraw": g.withdraw,
+				"open":     g.open,
+				"open too": g.open, // more often than the others
+				"go on":    g.goOn,
+				"answer":   g.answer,
+				"stray":    g.stray,
+				"expire":   g.expire,
+				"":         func(*rapid.T) { require.Len(g.t, r.checkFlows(g.t), 2*len(g.node.Flows())) },
+			})
+			opened += g.opened
+		})
+	}
+}
+
+// generatedTB lets what takes a testing.TB fail one generated sequence, which rapid then shortens.
+type generatedTB struct {
+	testing.TB
+	sequence *rapid.T
+}
+
+func (g generatedTB) Helper()                        { g.sequence.Helper() }
+func (g generatedTB) Errorf(format string, a ...any) { g.sequence.Errorf(format, a...) }
+func (g generatedTB) FailNow()                       { g.sequence.FailNow() }
+
+// generated is one sequence: the programs, and the model that knows what they did.
+type generated struct {
+	t      testing.TB
+	rig    *rig
+	node   model.Node
+	opened int
+}
+
+func newGenerated(t testing.TB, r *rig) *generated {
+	g := &generated{t: t, rig: r, node: model.Node{
+		Addrs:   []netip.Addr{node1.ipv4, node1.ipv6},
+		Pods:    []netip.Addr{podA.ipv4, podA.ipv6, podB.ipv4, podB.ipv6},
+		MinPort: bpf.DefaultSNATPorts.Min, MaxPort: bpf.DefaultSNATPorts.Max,
+	}}
+	for _, frontend := range frontends {
+		require.NoError(t, r.DeleteService(raw(frontend)))
+	}
+	require.NoError(t, r.DeleteFlows())
+	return g
+}
+
+// frontends are those that services come and go at: few, so that services change under their flows.
+var frontends = []model.Frontend{
+	{Addr: node1.at(v4, 30080), Protocol: uint8(bpf.TCP)}, {Addr: node1.at(v4, 30081), Protocol: uint8(bpf.TCP)},
+	{Addr: node1.at(v4, 30080), Protocol: uint8(bpf.UDP)},
+	{Addr: node1.at(v6, 30080), Protocol: uint8(bpf.TCP)}, {Addr: node1.at(v6, 30081), Protocol: uint8(bpf.TCP)},
+	{Addr: node1.at(v6, 30080), Protocol: uint8(bpf.UDP)},
+}
+
+func raw(f model.Frontend) bpf.Frontend {
+	return bpf.Frontend{Addr: f.Addr, Protocol: bpf.Protocol(f.Protocol)}
+}
+
+var (
+	drawFamily   = rapid.SampledFrom(families)
+	drawProtocol = rapid.SampledFrom(balanced)
+	drawFrontend = rapid.SampledFrom(frontends)
+	drawClient   = rapid.SampledFrom([]machine{client, silent, world})
+	// Few ports, so that tuples meet again; some are those of source translation.
+	drawPort = rapid.OneOf(rapid.Uint16Range(40000, 40020), rapid.Uint16Range(49152, 49160), rapid.Uint16Min(1))
+)
+
+func (g *generated) serve(t *rapid.T) {
+	frontend := drawFrontend.Draw(t, "frontend")
+	f := familyAt(frontend.Addr)
+	all := []netip.AddrPort{podA.at(f, 8080), podB.at(f, 8080), remote.at(f, 8080), remote2.at(f, 8080), remote.at(f, 8081)}
+	backends := slices.Compact(slices.SortedFunc(slices.Values(rapid.SliceOfN(rapid.SampledFrom(all), 0, 5).Draw(t, "backends")), netip.AddrPort.Compare))
+	g.rig.serve(g.t, bpf.Protocol(frontend.Protocol), frontend.Addr, backends...)
+	g.node.Serve(frontend, backends...)
+}
+
+func (g *generated) withdraw(t *rapid.T) {
+	frontend := drawFrontend.Draw(t, "frontend")
+	require.NoError(g.t, g.rig.DeleteService(raw(frontend)))
+	g.node.Withdraw(frontend)
+}
+
+// open sends the first packets of some flows; a few of them are under way already.
+func (g *generated) open(t *rapid.T) {
+	frontend := drawFrontend.Draw(t, "frontend")
+	for range rapid.SampledFrom([]int{1, 16, 64, 256}).Draw(t, "flows") {
+		from := drawClient.Draw(t, "client")
+		f := familyAt(frontend.Addr)
+		before := len(g.node.Flows())
+		g.send(t, from, model.Flow{Src: from.at(f, drawPort.Draw(t, "source port")), Dst: frontend.Addr, Protocol: frontend.Protocol})
+		g.opened += len(g.node.Flows()) - before
+	}
+}
+
+func (g *generated) goOn(t *rapid.T) {
+	flow := g.drawFlow(t)
+	g.send(t, machineOf(flow.Src.Addr()), flow)
+}
+
+func (g *generated) answer(t *rapid.T) {
+	answer, _ := g.node.Answer(g.drawFlow(t))
+	g.send(t, machineOf(answer.Src.Addr()), answer)
+}
+
+// stray sends what looks like an answer and belongs to nothing, unless by chance.
+func (g *generated) stray(t *rapid.T) {
+	f := drawFamily.Draw(t, "family")
+	port := rapid.OneOf(rapid.Uint16Range(49152, 49160), rapid.Uint16Min(1024)).Filter(func(port uint16) bool { return port < 30080 || port > 30081 })
+	g.send(t, remote, model.Flow{Src: remote.at(f, 8080), Dst: node1.at(f, port.Draw(t, "port")), Protocol: uint8(drawProtocol.Draw(t, "protocol"))})
+}
+
+// expire removes both directions of a flow, as the collection of expired flows does.
+func (g *generated) expire(t *rapid.T) {
+	flow := g.drawFlow(t)
+	answer, _ := g.node.Answer(flow)
+	for _, direction := range []model.Flow{flow, answer} {
+		require.NoError(g.t, g.rig.EvictFlow(bpf.Tuple{Src: direction.Src, Dst: direction.Dst, Protocol: bpf.Protocol(direction.Protocol)}))
+	}
+	g.node.Forget(flow)
+}
+
+// send sends a packet to the hook that it would come by, and tells the model what happened.
+func (g *generated) send(t *rapid.T, from machine, in model.Flow) {
+	at, to := g.rig.xdp(), node1
+	switch {
+	case from.ipv4 == podA.ipv4:
+		at, to = g.rig.fromA(), lxcA
+	case from.ipv4 == podB.ipv4:
+		at, to = g.rig.fromB(), lxcB
+	case rapid.Bool().Draw(t, "TC"): // whatever XDP did with the flow's other packets
+		at = g.rig.fromNetdev()
+	}
+	out := g.rig.offer(g.t, at, from, to, message(bpf.Protocol(in.Protocol), in.Src, in.Dst))
+	became := model.Flow{Src: out.Src(), Dst: out.Dst(), Protocol: in.Protocol}
+	require.NoError(g.t, g.node.Saw(in, out.fate(), became))
+}
+
+// fate is the outcome in the model's words.
+func (o outcome) fate() model.Fate {
+	switch {
+	case o.event.Verdict == bpf.Drop:
+		return model.Dropped
+	case o.event.Verdict == bpf.RedirectPeer, o.event.Verdict == bpf.Pass && o.changed:
+		return model.Local
+	case o.event.Verdict == bpf.Pass:
+		return model.Untouched
+	default:
+		return model.Remote
+	}
+}
+
+// drawFlow draws one that is under way; a sequence that has none does something else instead.
+func (g *generated) drawFlow(t *rapid.T) model.Flow {
+	flows := g.node.Flows()
+	if len(flows) == 0 {
+		t.Skip("no flow")
+	}
+	return rapid.SampledFrom(flows).Draw(t, "flow")
+}
+
+// GoString is how a failing sequence names a machine.
+func (m machine) GoString() string { return m.ipv4.String() }
+
+func familyAt(addr netip.AddrPort) family {
+	if addr.Addr().Is6() {
+		return v6
+	}
+	return v4
+}
+
+// machineOf is the machine with that address.
+func machineOf(addr netip.Addr) machine {
+	for _, m := range []machine{client, silent, world, podA, podB, remote, remote2} {
+		if m.ipv4 == addr || m.ipv6 == addr {
+			return m
+		}
+	}
+	panic("no machine has the address " + addr.String())
+}
