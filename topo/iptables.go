@@ -17,6 +17,12 @@ func (m *Machine) RestoreIptables(ctx context.Context, family Family, rules stri
 	return err
 }
 
+// SaveIptables returns a table ("nat") of the machine in the format of iptables-save(8), each rule with the packets and bytes
+// that it has matched: "[7:420] -A FORWARD -j ACCEPT".
+func (m *Machine) SaveIptables(ctx context.Context, family Family, table string) (string, error) {
+	return m.iptables(ctx, family, "-save", "", "-c", "-t", table)
+}
+
 // iptables runs a tool of the iptables family ("-save", "-restore") inside the machine, and returns what it prints.
 func (m *Machine) iptables(ctx context.Context, family Family, tool, input string, args ...string) (string, error) {
 	name := "iptables" + tool
