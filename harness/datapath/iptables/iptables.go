@@ -5,11 +5,11 @@ package iptables
 
 import (
 	"context"
-	"fmt"
-
-	"golang.org/x/sync/errgroup"
+	"strconv"
+	"strings"
 
 	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/harness/datapath/kubeproxy"
 	"github.com/skbench/skbench/topo"
 )
 
@@ -21,54 +21,53 @@ type datapath struct{}
 func (datapath) Name() string { return "iptables" }
 
 func (datapath) Up(ctx context.Context, network *topo.Network, _ func(harness.Hop)) (harness.Forwarder, error) {
-	f := &forwarder{topology: network.Topology()}
-	for _, node := range f.topology.Nodes {
-		machine, _ := network.Machine(node.Name)
-		f.nodes = append(f.nodes, machine)
-	}
-	if err := f.Serve(ctx, nil); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return kubeproxy.Up(ctx, network, func(m *topo.Machine, n kubeproxy.Node) (kubeproxy.Proxy, error) {
+		return &proxy{machine: m, node: n}, nil
+	})
 }
 
-type forwarder struct {
-	topology topo.Topology
-	nodes    []*topo.Machine
-	services []harness.Service // served now; nil before the first time
+type proxy struct {
+	machine *topo.Machine
+	node    kubeproxy.Node
+	served  []kubeproxy.Service // nil before the first time
 }
 
-// Serve writes all of kube-proxy's chains anew with one iptables-restore a family,
-// which changes each table in one step.
-func (f *forwarder) Serve(ctx context.Context, services []harness.Service) error {
-	var group errgroup.Group
-	group.SetLimit(4)
-	for _, node := range f.nodes {
-		group.Go(func() error {
-			if err := node.RestoreIptables(ctx, topo.IPv4, rules(f.topology, services, f.services, ipv4)); err != nil {
-				return fmt.Errorf("write the rules of %s: %w", node.Name(), err)
-			}
-			if err := node.RestoreIptables(ctx, topo.IPv6, rules(f.topology, services, f.services, ipv6)); err != nil {
-				return fmt.Errorf("write the rules of %s: %w", node.Name(), err)
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
+// Serve writes what changed with one iptables-restore, which changes each table in
+// one step.
+func (p *proxy) Serve(ctx context.Context, services []kubeproxy.Service) error {
+	if err := p.machine.RestoreIptables(ctx, p.node.Family, rules(p.node, services, p.served)); err != nil {
 		return err
 	}
-	f.services = append([]harness.Service{}, services...)
+	p.served = services
 	return nil
 }
 
-// Drops are not told apart by netfilter.
-func (f *forwarder) Drops() (map[string]map[string]uint64, error) { return nil, nil }
+// Drops reads the counters of the rules that refuse.
+func (p *proxy) Drops(ctx context.Context) (map[kubeproxy.Reason]uint64, error) {
+	saved, err := p.machine.SaveIptables(ctx, p.node.Family, "filter")
+	if err != nil {
+		return nil, err
+	}
+	return refused(saved), nil
+}
 
-// Sync has nothing to wait for: netfilter's own hops are the lab's to watch.
-func (f *forwarder) Sync(context.Context) error { return nil }
+// refused reads how many packets each rule refused out of what iptables-save -c
+// prints, with lines like
+//
+//	[7:420] -A SKBENCH-NO-BACKEND -j REJECT --reject-with icmp-port-unreachable
+func refused(saved string) map[kubeproxy.Reason]uint64 {
+	counters := map[string]string{} // by chain
+	for line := range strings.Lines(saved) {
+		if words := strings.Fields(line); len(words) > 2 && words[1] == "-A" {
+			counters[words[2]], _, _ = strings.Cut(strings.TrimPrefix(words[0], "["), ":")
+		}
+	}
+	packets := map[kubeproxy.Reason]uint64{}
+	for reason, refusal := range refusals {
+		packets[reason], _ = strconv.ParseUint(counters[refusal.chain], 10, 64)
+	}
+	return packets
+}
 
-// Phases tells nothing: there is only one.
-func (f *forwarder) Phases() []topo.Phase { return nil }
-
-// Close has nothing to take away: the rules go with the nodes.
-func (f *forwarder) Close() error { return nil }
+// Close has nothing to take away: the rules go with the node.
+func (p *proxy) Close() error { return nil }
