@@ -3,52 +3,12 @@
 #define LIB_TRACE_H
 
 #include "config.h"
-#include "drop.h"
+#include "metric.h"
 
 /*
- * What each program did with each packet: counters always, and one event per
- * packet while config.trace is on. The C names of points and verdicts are the
- * words that users see.
+ * What each program did with each packet: counters always (metric.h), and one
+ * event per packet while config.trace is on.
  */
-
-enum __attribute__((packed)) trace_point {
-	POINT_XDP,
-	POINT_FROM_CONTAINER,
-	POINT_TO_CONTAINER,
-	POINT_FROM_NETDEV,
-	POINT_TO_NETDEV,
-};
-
-enum __attribute__((packed)) verdict {
-	VERDICT_PASS, /* on to the kernel's stack, or out as it was going */
-	VERDICT_TX,   /* back out of the device it came in by */
-	VERDICT_REDIRECT,
-	VERDICT_REDIRECT_PEER,
-	VERDICT_REDIRECT_NEIGH,
-	VERDICT_DROP,
-};
-
-struct metric {
-	__u64 packets;
-	__u64 bytes;
-};
-
-/*
- * One row of METRIC_SLOTS counters per point: the verdicts, then in METRIC_LOST
- * the events that found the ring buffer full, then from METRIC_DROPS on the
- * drops by reason.
- */
-#define METRIC_SLOTS 64
-#define METRIC_LOST 15
-#define METRIC_DROPS 16
-#define METRIC_ROWS 5
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__type(key, __u32);
-	__type(value, struct metric);
-	__uint(max_entries, METRIC_ROWS *METRIC_SLOTS);
-} metrics SEC(".maps");
 
 /* Enough to reach the start of the payload behind IPv6 with extension headers and TCP with options. */
 #define EVENT_DATA CTX_COPY_MAX
@@ -70,17 +30,6 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } events SEC(".maps");
-
-static __always_inline void count(__u32 row, __u32 slot, __u32 bytes)
-{
-	__u32 key = row * METRIC_SLOTS + slot;
-	struct metric *metric = bpf_map_lookup_elem(&metrics, &key);
-
-	if (metric) {
-		metric->packets++;
-		metric->bytes += bytes;
-	}
-}
 
 static __noinline void event_capture(struct event *event, struct context *ctx)
 {
