@@ -2,7 +2,9 @@ package bpf
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 )
 
@@ -30,6 +32,33 @@ func (t Tuple) raw() hostTuple {
 		Saddr: rawAddr(t.Src.Addr()), Daddr: rawAddr(t.Dst.Addr()),
 		Sport: rawPort(t.Src.Port()), Dport: rawPort(t.Dst.Port()), Proto: uint8(t.Protocol),
 	}
+}
+
+// Used is how much of the tables of services is taken: what programs can find, not what waits to be used again.
+type Used struct{ Services, Slots, Backends, Members, Sources int }
+
+func (n *Node) Used() (Used, error) {
+	t := n.services
+	used := Used{Services: t.numbers.used(n.Maps.Services), Slots: t.slots.used(n.Maps.Slots), Backends: t.places.used(n.Maps.Backends)}
+	for table, count := range map[*ebpf.Map]*int{n.Maps.Members: &used.Members, n.Maps.Sources: &used.Sources} {
+		key, value := make([]byte, table.KeySize()), make([]byte, table.ValueSize())
+		entries := table.Iterate()
+		for entries.Next(&key, &value) {
+			*count++
+		}
+		if err := entries.Err(); err != nil {
+			return Used{}, err
+		}
+	}
+	return used, nil
+}
+
+func (s *spans) used(table *ebpf.Map) int {
+	used := table.MaxEntries()
+	for _, free := range append(slices.Clone(s.free), s.retired...) {
+		used -= free.count
+	}
+	return int(used)
 }
 
 // Rejected is what Load makes of an error.

@@ -18,12 +18,27 @@ type hostAddr struct {
 	Bytes [16]uint8
 }
 
+type hostAffinity struct {
+	_        structs.HostLayout
+	Backend  uint32
+	Pad      uint32
+	LastFlow uint64
+}
+
 type hostBackend struct {
 	_     structs.HostLayout
 	Addr  hostAddr
 	Port  uint16
 	Proto uint8
-	Pad   [5]uint8
+	Pad   uint8
+	Id    uint32
+}
+
+type hostClient struct {
+	_    structs.HostLayout
+	Addr hostAddr
+	Set  uint32
+	Pad  uint32
 }
 
 type hostCtEntry struct {
@@ -66,21 +81,23 @@ type hostDevice struct {
 type hostDropReason uint8
 
 const (
-	hostDropReasonDROP_NONE            hostDropReason = 0
-	hostDropReasonDROP_INVALID         hostDropReason = 1
-	hostDropReasonDROP_INVALID_SOURCE  hostDropReason = 2
-	hostDropReasonDROP_NO_ENDPOINT     hostDropReason = 3
-	hostDropReasonDROP_FRAGMENT        hostDropReason = 4
-	hostDropReasonDROP_NO_BACKEND      hostDropReason = 5
-	hostDropReasonDROP_SNAT_NO_PORT    hostDropReason = 6
-	hostDropReasonDROP_SNAT_NO_ADDRESS hostDropReason = 7
-	hostDropReasonDROP_CT_FULL         hostDropReason = 8
-	hostDropReasonDROP_TTL_EXPIRED     hostDropReason = 9
-	hostDropReasonDROP_TOO_BIG         hostDropReason = 10
-	hostDropReasonDROP_NO_ROUTE        hostDropReason = 11
-	hostDropReasonDROP_NO_NEIGHBOUR    hostDropReason = 12
-	hostDropReasonDROP_REWRITE         hostDropReason = 13
-	hostDropReasonDROP_REDIRECT        hostDropReason = 14
+	hostDropReasonDROP_NONE             hostDropReason = 0
+	hostDropReasonDROP_INVALID          hostDropReason = 1
+	hostDropReasonDROP_INVALID_SOURCE   hostDropReason = 2
+	hostDropReasonDROP_NO_ENDPOINT      hostDropReason = 3
+	hostDropReasonDROP_FRAGMENT         hostDropReason = 4
+	hostDropReasonDROP_NO_BACKEND       hostDropReason = 5
+	hostDropReasonDROP_SNAT_NO_PORT     hostDropReason = 6
+	hostDropReasonDROP_SNAT_NO_ADDRESS  hostDropReason = 7
+	hostDropReasonDROP_CT_FULL          hostDropReason = 8
+	hostDropReasonDROP_TTL_EXPIRED      hostDropReason = 9
+	hostDropReasonDROP_TOO_BIG          hostDropReason = 10
+	hostDropReasonDROP_NO_ROUTE         hostDropReason = 11
+	hostDropReasonDROP_NO_NEIGHBOUR     hostDropReason = 12
+	hostDropReasonDROP_REWRITE          hostDropReason = 13
+	hostDropReasonDROP_REDIRECT         hostDropReason = 14
+	hostDropReasonDROP_NO_LOCAL_BACKEND hostDropReason = 15
+	hostDropReasonDROP_SOURCE_RANGE     hostDropReason = 16
 )
 
 type hostEndpoint struct {
@@ -117,14 +134,19 @@ type hostFrontend struct {
 	Addr  hostAddr
 	Port  uint16
 	Proto uint8
-	Scope uint8
-	Pad   [4]uint8
+	Pad   [5]uint8
 }
 
 type hostIdentity struct {
 	_      structs.HostLayout
 	Entity hostEntity
 	Pad    [3]uint8
+}
+
+type hostMember struct {
+	_       structs.HostLayout
+	Set     uint32
+	Backend uint32
 }
 
 type hostMetric struct {
@@ -168,23 +190,30 @@ type hostPrefix struct {
 }
 
 type hostService struct {
-	_     structs.HostLayout
-	Set   uint32
-	Count uint16
-	Flags hostServiceFlag
-	Pad   uint8
+	_        structs.HostLayout
+	Frontend hostFrontend
+	Inside   hostSet
+	Outside  hostSet
+	Affinity uint32
+	Sources  uint32
+	Flags    hostServiceFlag
+	Pad      [7]uint8
 }
 
 type hostServiceFlag uint8
 
 const (
-	hostServiceFlagSERVICE_EXTERNAL hostServiceFlag = 1
+	hostServiceFlagSERVICE_EXTERNAL       hostServiceFlag = 1
+	hostServiceFlagSERVICE_EXTERNAL_LOCAL hostServiceFlag = 2
+	hostServiceFlagSERVICE_BACKENDS       hostServiceFlag = 4
+	hostServiceFlagSERVICE_SOURCES        hostServiceFlag = 8
 )
 
-type hostSlot struct {
+type hostSet struct {
 	_     structs.HostLayout
-	Set   uint32
-	Index uint32
+	First uint32
+	Count uint32
+	Id    uint32
 }
 
 type hostSlowPath struct {
@@ -193,6 +222,13 @@ type hostSlowPath struct {
 	TcpFlags uint32
 	Pad      uint32
 	Forward  hostCtEntry
+}
+
+type hostSource struct {
+	_     structs.HostLayout
+	Bits  uint32
+	List  uint32
+	Words [4]uint32
 }
 
 type hostTracePoint uint8
@@ -230,16 +266,20 @@ const (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	hostMapAffinities  = "affinities"
 	hostMapBackends    = "backends"
 	hostMapCt          = "ct"
 	hostMapDevices     = "devices"
 	hostMapEndpoints   = "endpoints"
 	hostMapEvents      = "events"
+	hostMapFrontends   = "frontends"
 	hostMapIpcache     = "ipcache"
+	hostMapMembers     = "members"
 	hostMapMetrics     = "metrics"
 	hostMapServices    = "services"
 	hostMapSlots       = "slots"
 	hostMapSlowPath    = "slow_path"
+	hostMapSources     = "sources"
 	hostProgFromNetdev = "from_netdev"
 	hostProgToNetdev   = "to_netdev"
 	hostVarConfig      = "config"
@@ -295,16 +335,20 @@ type hostProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type hostMapSpecs struct {
-	Backends  *ebpf.MapSpec `ebpf:"backends"`
-	Ct        *ebpf.MapSpec `ebpf:"ct"`
-	Devices   *ebpf.MapSpec `ebpf:"devices"`
-	Endpoints *ebpf.MapSpec `ebpf:"endpoints"`
-	Events    *ebpf.MapSpec `ebpf:"events"`
-	Ipcache   *ebpf.MapSpec `ebpf:"ipcache"`
-	Metrics   *ebpf.MapSpec `ebpf:"metrics"`
-	Services  *ebpf.MapSpec `ebpf:"services"`
-	Slots     *ebpf.MapSpec `ebpf:"slots"`
-	SlowPath  *ebpf.MapSpec `ebpf:"slow_path"`
+	Affinities *ebpf.MapSpec `ebpf:"affinities"`
+	Backends   *ebpf.MapSpec `ebpf:"backends"`
+	Ct         *ebpf.MapSpec `ebpf:"ct"`
+	Devices    *ebpf.MapSpec `ebpf:"devices"`
+	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	Frontends  *ebpf.MapSpec `ebpf:"frontends"`
+	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
+	Members    *ebpf.MapSpec `ebpf:"members"`
+	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
+	Services   *ebpf.MapSpec `ebpf:"services"`
+	Slots      *ebpf.MapSpec `ebpf:"slots"`
+	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
+	Sources    *ebpf.MapSpec `ebpf:"sources"`
 }
 
 // hostVariableSpecs contains global variables before they are loaded into the kernel.
@@ -334,30 +378,38 @@ func (o *hostObjects) Close() error {
 //
 // It can be passed to loadHostObjects or ebpf.CollectionSpec.LoadAndAssign.
 type hostMaps struct {
-	Backends  *ebpf.Map `ebpf:"backends"`
-	Ct        *ebpf.Map `ebpf:"ct"`
-	Devices   *ebpf.Map `ebpf:"devices"`
-	Endpoints *ebpf.Map `ebpf:"endpoints"`
-	Events    *ebpf.Map `ebpf:"events"`
-	Ipcache   *ebpf.Map `ebpf:"ipcache"`
-	Metrics   *ebpf.Map `ebpf:"metrics"`
-	Services  *ebpf.Map `ebpf:"services"`
-	Slots     *ebpf.Map `ebpf:"slots"`
-	SlowPath  *ebpf.Map `ebpf:"slow_path"`
+	Affinities *ebpf.Map `ebpf:"affinities"`
+	Backends   *ebpf.Map `ebpf:"backends"`
+	Ct         *ebpf.Map `ebpf:"ct"`
+	Devices    *ebpf.Map `ebpf:"devices"`
+	Endpoints  *ebpf.Map `ebpf:"endpoints"`
+	Events     *ebpf.Map `ebpf:"events"`
+	Frontends  *ebpf.Map `ebpf:"frontends"`
+	Ipcache    *ebpf.Map `ebpf:"ipcache"`
+	Members    *ebpf.Map `ebpf:"members"`
+	Metrics    *ebpf.Map `ebpf:"metrics"`
+	Services   *ebpf.Map `ebpf:"services"`
+	Slots      *ebpf.Map `ebpf:"slots"`
+	SlowPath   *ebpf.Map `ebpf:"slow_path"`
+	Sources    *ebpf.Map `ebpf:"sources"`
 }
 
 func (m *hostMaps) Close() error {
 	return _HostClose(
+		m.Affinities,
 		m.Backends,
 		m.Ct,
 		m.Devices,
 		m.Endpoints,
 		m.Events,
+		m.Frontends,
 		m.Ipcache,
+		m.Members,
 		m.Metrics,
 		m.Services,
 		m.Slots,
 		m.SlowPath,
+		m.Sources,
 	)
 }
 

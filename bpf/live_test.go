@@ -134,7 +134,7 @@ func TestPartialChecksums(t *testing.T) {
 		service := cluster.at(f, 80)
 		for _, p := range balanced {
 			backend := l.echoServer(t, p, client.addr(f))
-			require.NoError(t, l.PutService(bpf.Service{Frontend: bpf.Frontend{Addr: service, Protocol: p}, Backends: []netip.AddrPort{backend}}))
+			require.NoError(t, l.PutService(bpf.Service{Frontend: bpf.Frontend{Addr: service, Protocol: p}, Backends: at(backend)}))
 			for name, to := range map[string]netip.AddrPort{"to a service": service, "masqueraded": backend} {
 				t.Run(fmt.Sprintf("%s/%s/%s", f, p, name), func(t *testing.T) {
 					before := len(arrived())

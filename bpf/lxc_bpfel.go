@@ -16,16 +16,20 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	lxcMapAffinities     = "affinities"
 	lxcMapBackends       = "backends"
 	lxcMapCt             = "ct"
 	lxcMapDevices        = "devices"
 	lxcMapEndpoints      = "endpoints"
 	lxcMapEvents         = "events"
+	lxcMapFrontends      = "frontends"
 	lxcMapIpcache        = "ipcache"
+	lxcMapMembers        = "members"
 	lxcMapMetrics        = "metrics"
 	lxcMapServices       = "services"
 	lxcMapSlots          = "slots"
 	lxcMapSlowPath       = "slow_path"
+	lxcMapSources        = "sources"
 	lxcProgFromContainer = "from_container"
 	lxcProgToContainer   = "to_container"
 	lxcVarConfig         = "config"
@@ -81,16 +85,20 @@ type lxcProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type lxcMapSpecs struct {
-	Backends  *ebpf.MapSpec `ebpf:"backends"`
-	Ct        *ebpf.MapSpec `ebpf:"ct"`
-	Devices   *ebpf.MapSpec `ebpf:"devices"`
-	Endpoints *ebpf.MapSpec `ebpf:"endpoints"`
-	Events    *ebpf.MapSpec `ebpf:"events"`
-	Ipcache   *ebpf.MapSpec `ebpf:"ipcache"`
-	Metrics   *ebpf.MapSpec `ebpf:"metrics"`
-	Services  *ebpf.MapSpec `ebpf:"services"`
-	Slots     *ebpf.MapSpec `ebpf:"slots"`
-	SlowPath  *ebpf.MapSpec `ebpf:"slow_path"`
+	Affinities *ebpf.MapSpec `ebpf:"affinities"`
+	Backends   *ebpf.MapSpec `ebpf:"backends"`
+	Ct         *ebpf.MapSpec `ebpf:"ct"`
+	Devices    *ebpf.MapSpec `ebpf:"devices"`
+	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	Frontends  *ebpf.MapSpec `ebpf:"frontends"`
+	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
+	Members    *ebpf.MapSpec `ebpf:"members"`
+	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
+	Services   *ebpf.MapSpec `ebpf:"services"`
+	Slots      *ebpf.MapSpec `ebpf:"slots"`
+	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
+	Sources    *ebpf.MapSpec `ebpf:"sources"`
 }
 
 // lxcVariableSpecs contains global variables before they are loaded into the kernel.
@@ -120,30 +128,38 @@ func (o *lxcObjects) Close() error {
 //
 // It can be passed to loadLxcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type lxcMaps struct {
-	Backends  *ebpf.Map `ebpf:"backends"`
-	Ct        *ebpf.Map `ebpf:"ct"`
-	Devices   *ebpf.Map `ebpf:"devices"`
-	Endpoints *ebpf.Map `ebpf:"endpoints"`
-	Events    *ebpf.Map `ebpf:"events"`
-	Ipcache   *ebpf.Map `ebpf:"ipcache"`
-	Metrics   *ebpf.Map `ebpf:"metrics"`
-	Services  *ebpf.Map `ebpf:"services"`
-	Slots     *ebpf.Map `ebpf:"slots"`
-	SlowPath  *ebpf.Map `ebpf:"slow_path"`
+	Affinities *ebpf.Map `ebpf:"affinities"`
+	Backends   *ebpf.Map `ebpf:"backends"`
+	Ct         *ebpf.Map `ebpf:"ct"`
+	Devices    *ebpf.Map `ebpf:"devices"`
+	Endpoints  *ebpf.Map `ebpf:"endpoints"`
+	Events     *ebpf.Map `ebpf:"events"`
+	Frontends  *ebpf.Map `ebpf:"frontends"`
+	Ipcache    *ebpf.Map `ebpf:"ipcache"`
+	Members    *ebpf.Map `ebpf:"members"`
+	Metrics    *ebpf.Map `ebpf:"metrics"`
+	Services   *ebpf.Map `ebpf:"services"`
+	Slots      *ebpf.Map `ebpf:"slots"`
+	SlowPath   *ebpf.Map `ebpf:"slow_path"`
+	Sources    *ebpf.Map `ebpf:"sources"`
 }
 
 func (m *lxcMaps) Close() error {
 	return _LxcClose(
+		m.Affinities,
 		m.Backends,
 		m.Ct,
 		m.Devices,
 		m.Endpoints,
 		m.Events,
+		m.Frontends,
 		m.Ipcache,
+		m.Members,
 		m.Metrics,
 		m.Services,
 		m.Slots,
 		m.SlowPath,
+		m.Sources,
 	)
 }
 

@@ -53,39 +53,43 @@ type DropReason uint8
 
 // The reasons; lib/drop.h says more on each.
 const (
-	NoDrop        = DropReason(hostDropReasonDROP_NONE)
-	Invalid       = DropReason(hostDropReasonDROP_INVALID)
-	InvalidSource = DropReason(hostDropReasonDROP_INVALID_SOURCE)
-	NoEndpoint    = DropReason(hostDropReasonDROP_NO_ENDPOINT)
-	Fragment      = DropReason(hostDropReasonDROP_FRAGMENT)
-	NoBackend     = DropReason(hostDropReasonDROP_NO_BACKEND)
-	SNATNoPort    = DropReason(hostDropReasonDROP_SNAT_NO_PORT)
-	SNATNoAddress = DropReason(hostDropReasonDROP_SNAT_NO_ADDRESS)
-	CTFull        = DropReason(hostDropReasonDROP_CT_FULL)
-	TTLExpired    = DropReason(hostDropReasonDROP_TTL_EXPIRED)
-	TooBig        = DropReason(hostDropReasonDROP_TOO_BIG)
-	NoRoute       = DropReason(hostDropReasonDROP_NO_ROUTE)
-	NoNeighbour   = DropReason(hostDropReasonDROP_NO_NEIGHBOUR)
-	NoRewrite     = DropReason(hostDropReasonDROP_REWRITE)
-	NoRedirect    = DropReason(hostDropReasonDROP_REDIRECT)
+	NoDrop         = DropReason(hostDropReasonDROP_NONE)
+	Invalid        = DropReason(hostDropReasonDROP_INVALID)
+	InvalidSource  = DropReason(hostDropReasonDROP_INVALID_SOURCE)
+	NoEndpoint     = DropReason(hostDropReasonDROP_NO_ENDPOINT)
+	Fragment       = DropReason(hostDropReasonDROP_FRAGMENT)
+	NoBackend      = DropReason(hostDropReasonDROP_NO_BACKEND)
+	SNATNoPort     = DropReason(hostDropReasonDROP_SNAT_NO_PORT)
+	SNATNoAddress  = DropReason(hostDropReasonDROP_SNAT_NO_ADDRESS)
+	CTFull         = DropReason(hostDropReasonDROP_CT_FULL)
+	TTLExpired     = DropReason(hostDropReasonDROP_TTL_EXPIRED)
+	TooBig         = DropReason(hostDropReasonDROP_TOO_BIG)
+	NoRoute        = DropReason(hostDropReasonDROP_NO_ROUTE)
+	NoNeighbour    = DropReason(hostDropReasonDROP_NO_NEIGHBOUR)
+	NoRewrite      = DropReason(hostDropReasonDROP_REWRITE)
+	NoRedirect     = DropReason(hostDropReasonDROP_REDIRECT)
+	NoLocalBackend = DropReason(hostDropReasonDROP_NO_LOCAL_BACKEND)
+	SourceRange    = DropReason(hostDropReasonDROP_SOURCE_RANGE)
 )
 
 var reasonNames = []string{
-	NoDrop:        "NONE",
-	Invalid:       "INVALID",
-	InvalidSource: "INVALID_SOURCE",
-	NoEndpoint:    "NO_ENDPOINT",
-	Fragment:      "FRAGMENT",
-	NoBackend:     "NO_BACKEND",
-	SNATNoPort:    "SNAT_NO_PORT",
-	SNATNoAddress: "SNAT_NO_ADDRESS",
-	CTFull:        "CT_FULL",
-	TTLExpired:    "TTL_EXPIRED",
-	TooBig:        "TOO_BIG",
-	NoRoute:       "NO_ROUTE",
-	NoNeighbour:   "NO_NEIGHBOUR",
-	NoRewrite:     "REWRITE",
-	NoRedirect:    "REDIRECT",
+	NoDrop:         "NONE",
+	Invalid:        "INVALID",
+	InvalidSource:  "INVALID_SOURCE",
+	NoEndpoint:     "NO_ENDPOINT",
+	Fragment:       "FRAGMENT",
+	NoBackend:      "NO_BACKEND",
+	SNATNoPort:     "SNAT_NO_PORT",
+	SNATNoAddress:  "SNAT_NO_ADDRESS",
+	CTFull:         "CT_FULL",
+	TTLExpired:     "TTL_EXPIRED",
+	TooBig:         "TOO_BIG",
+	NoRoute:        "NO_ROUTE",
+	NoNeighbour:    "NO_NEIGHBOUR",
+	NoRewrite:      "REWRITE",
+	NoRedirect:     "REDIRECT",
+	NoLocalBackend: "NO_LOCAL_BACKEND",
+	SourceRange:    "SOURCE_RANGE",
 }
 
 func (r DropReason) String() string { return nameOf(reasonNames, int(r), "DropReason") }

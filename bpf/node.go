@@ -23,9 +23,11 @@ type Options struct {
 // MapSizes are the largest numbers of entries, except EventBytes. Zero means the default.
 type MapSizes struct {
 	Flows      uint32 // two per connection; 65536
-	Services   uint32 // frontends; 16384
-	Slots      uint32 // backends, counted once for each service they serve; 65536
+	Services   uint32 // frontends; 8192
+	Slots      uint32 // of all services, those with the same backends share theirs: one a backend, or a Maglev table; 262144
 	Backends   uint32 // 16384
+	Clients    uint32 // that affinity remembers; 16384
+	Sources    uint32 // source ranges; 4096
 	Pods       uint32 // of this node; 256
 	Prefixes   uint32 // 4096
 	EventBytes uint32 // of the ring buffer, a power of two and of pages; 1 MiB
@@ -38,7 +40,7 @@ type Node struct {
 
 	programs map[string]*ebpf.Program // by their names in C
 	maps     map[string]*ebpf.Map
-	services serviceTable
+	services *serviceTable
 }
 
 // Programs are a node's programs, ready to attach.
@@ -52,15 +54,19 @@ type Programs struct {
 
 // Maps are a node's maps, shared by its programs. Prefer the methods of Node.
 type Maps struct {
-	CT        *ebpf.Map
-	Services  *ebpf.Map
-	Slots     *ebpf.Map
-	Backends  *ebpf.Map
-	Endpoints *ebpf.Map
-	Devices   *ebpf.Map
-	IPCache   *ebpf.Map
-	Metrics   *ebpf.Map
-	Events    *ebpf.Map
+	CT         *ebpf.Map
+	Frontends  *ebpf.Map
+	Services   *ebpf.Map
+	Slots      *ebpf.Map
+	Backends   *ebpf.Map
+	Affinities *ebpf.Map
+	Members    *ebpf.Map
+	Sources    *ebpf.Map
+	Endpoints  *ebpf.Map
+	Devices    *ebpf.Map
+	IPCache    *ebpf.Map
+	Metrics    *ebpf.Map
+	Events     *ebpf.Map
 }
 
 // objects parses the embedded ELF files, once. Nothing is loaded before, so it is the place to lift the limit on locked
@@ -118,6 +124,7 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 		}
 	}
 	node.name()
+	node.services = newServiceTable(node.Maps.Services, node.Maps.Slots, node.Maps.Backends)
 	return node, nil
 }
 
@@ -185,28 +192,36 @@ func (n *Node) name() {
 		ToContainer:   n.programs[lxcProgToContainer],
 	}
 	n.Maps = Maps{
-		CT:        n.maps[hostMapCt],
-		Services:  n.maps[hostMapServices],
-		Slots:     n.maps[hostMapSlots],
-		Backends:  n.maps[hostMapBackends],
-		Endpoints: n.maps[hostMapEndpoints],
-		Devices:   n.maps[hostMapDevices],
-		IPCache:   n.maps[hostMapIpcache],
-		Metrics:   n.maps[hostMapMetrics],
-		Events:    n.maps[hostMapEvents],
+		CT:         n.maps[hostMapCt],
+		Frontends:  n.maps[hostMapFrontends],
+		Services:   n.maps[hostMapServices],
+		Slots:      n.maps[hostMapSlots],
+		Backends:   n.maps[hostMapBackends],
+		Affinities: n.maps[hostMapAffinities],
+		Members:    n.maps[hostMapMembers],
+		Sources:    n.maps[hostMapSources],
+		Endpoints:  n.maps[hostMapEndpoints],
+		Devices:    n.maps[hostMapDevices],
+		IPCache:    n.maps[hostMapIpcache],
+		Metrics:    n.maps[hostMapMetrics],
+		Events:     n.maps[hostMapEvents],
 	}
 }
 
 func (s MapSizes) apply(specs map[string]*ebpf.MapSpec) {
 	for name, size := range map[string]uint32{
-		hostMapCt:        s.Flows,
-		hostMapServices:  s.Services,
-		hostMapSlots:     s.Slots,
-		hostMapBackends:  s.Backends,
-		hostMapEndpoints: 2 * s.Pods, // one per family
-		hostMapDevices:   s.Pods,
-		hostMapIpcache:   s.Prefixes,
-		hostMapEvents:    s.EventBytes,
+		hostMapCt:         s.Flows,
+		hostMapFrontends:  s.Services,
+		hostMapServices:   2 * s.Services, // all of them can change at once
+		hostMapSlots:      s.Slots,
+		hostMapMembers:    s.Slots,
+		hostMapBackends:   s.Backends,
+		hostMapAffinities: s.Clients,
+		hostMapSources:    s.Sources,
+		hostMapEndpoints:  2 * s.Pods, // one per family
+		hostMapDevices:    s.Pods,
+		hostMapIpcache:    s.Prefixes,
+		hostMapEvents:     s.EventBytes,
 	} {
 		if spec := specs[name]; spec != nil && size != 0 {
 			spec.MaxEntries = size
@@ -239,6 +254,9 @@ func (n *Node) Close() error {
 	}
 	for _, table := range n.maps {
 		errs = append(errs, table.Close())
+	}
+	if n.services != nil {
+		errs = append(errs, n.services.fence.close())
 	}
 	return errors.Join(errs...)
 }

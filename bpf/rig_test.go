@@ -128,8 +128,17 @@ func newRigOf(t testing.TB, sizes bpf.MapSizes, changes ...func(*bpf.Config)) *r
 func (r *rig) serve(t testing.TB, p bpf.Protocol, frontend netip.AddrPort, backends ...netip.AddrPort) {
 	t.Helper()
 	require.NoError(t, r.PutService(bpf.Service{
-		Frontend: bpf.Frontend{Addr: frontend, Protocol: p}, Backends: backends, External: true,
+		Frontend: bpf.Frontend{Addr: frontend, Protocol: p}, Backends: at(backends...), External: true,
 	}))
+}
+
+// at are backends at these addresses.
+func at(addrs ...netip.AddrPort) []bpf.Backend {
+	var backends []bpf.Backend
+	for _, addr := range addrs {
+		backends = append(backends, bpf.Backend{Addr: addr})
+	}
+	return backends
 }
 
 // hook is a program where it is attached.

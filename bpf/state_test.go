@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
@@ -20,10 +21,10 @@ func TestStateIsChecked(t *testing.T) {
 	for want, err := range map[string]error{
 		"has no address or port":                node.PutService(bpf.Service{Frontend: bpf.Frontend{Addr: cluster.at(v4, 0), Protocol: bpf.TCP}}),
 		"protocol ICMP is not balanced":         node.PutService(bpf.Service{Frontend: bpf.Frontend{Addr: cluster.at(v4, 80), Protocol: bpf.ICMP}}),
-		"backend 10.0.1.1:0 has no address or ": node.PutService(bpf.Service{Frontend: web, Backends: []netip.AddrPort{podA.at(v4, 0)}}),
-		"is of the other family":                node.PutService(bpf.Service{Frontend: web, Backends: []netip.AddrPort{podA.at(v6, 80)}}),
-		"is its own backend":                    node.PutService(bpf.Service{Frontend: web, Backends: []netip.AddrPort{web.Addr}}),
-		"give at most 65535":                    node.PutService(bpf.Service{Frontend: web, Backends: make([]netip.AddrPort, 65536)}),
+		"backend 10.0.1.1:0 has no address or ": node.PutService(bpf.Service{Frontend: web, Backends: at(podA.at(v4, 0))}),
+		"is of the other family":                node.PutService(bpf.Service{Frontend: web, Backends: at(podA.at(v6, 80))}),
+		"is its own backend":                    node.PutService(bpf.Service{Frontend: web, Backends: at(web.Addr)}),
+		"give at most 65535":                    node.PutService(bpf.Service{Frontend: web, Backends: make([]bpf.Backend, 65536)}),
 		"MAC: \"\" is no Ethernet address":      node.PutEndpoint(bpf.Endpoint{Device: 3, DeviceMAC: lxcA.mac, IPv4: podA.ipv4}),
 		"DeviceMAC: \"\"":                       node.PutEndpoint(bpf.Endpoint{Device: 3, MAC: podA.mac, IPv4: podA.ipv4}),
 		"prefix invalid Prefix is none":         node.PutPrefix(netip.Prefix{}, bpf.EntityPod),
@@ -36,36 +37,40 @@ func TestStateIsChecked(t *testing.T) {
 func TestFullServiceMaps(t *testing.T) {
 	t.Parallel()
 	for full, sizes := range map[string]bpf.MapSizes{
-		"services": {Services: 1, Slots: 8, Backends: 8},
-		"slots":    {Services: 8, Slots: 3, Backends: 8},
-		"backends": {Services: 8, Slots: 8, Backends: 3},
+		"Services": {Services: 1, Slots: 8, Backends: 8, Sources: 8},
+		"Slots":    {Services: 8, Slots: 3, Backends: 8, Sources: 8},
+		"Backends": {Services: 8, Slots: 8, Backends: 3, Sources: 8},
+		"Sources":  {Services: 8, Slots: 8, Backends: 8, Sources: 2},
 	} {
 		t.Run(full, func(t *testing.T) {
 			sizes.Flows, sizes.EventBytes = 64, 4096
 			node, err := bpf.Load(goodConfig(), bpf.Options{Sizes: sizes})
 			require.NoError(t, err)
 			defer node.Close()
-			service := func(port uint16, a, b machine) bpf.Service {
+			service := func(port uint16) bpf.Service {
 				return bpf.Service{
 					Frontend: bpf.Frontend{Addr: cluster.at(v4, port), Protocol: bpf.TCP},
-					Backends: []netip.AddrPort{a.at(v4, port), b.at(v4, port)},
+					Backends: at(podA.at(v4, port), podB.at(v4, port)),
+					Affinity: time.Second,
+					Sources:  []netip.Prefix{netip.MustParsePrefix("10.0.1.0/24"), netip.MustParsePrefix("10.0.2.0/24")},
 				}
 			}
-			counts := func() [3]int {
-				return [3]int{
-					len(entries[[24]byte, [8]byte](t, node.Maps.Services)),
-					len(entries[[8]byte, [4]byte](t, node.Maps.Slots)),
-					len(entries[[4]byte, [24]byte](t, node.Maps.Backends)),
-				}
+			holds := func(want bpf.Used, frontends int, why ...any) {
+				got, err := node.Used()
+				require.NoError(t, err)
+				require.Equal(t, want, got, why...)
+				require.Len(t, entries[[24]byte, [4]byte](t, node.Maps.Frontends), frontends, why...)
 			}
-			require.NoError(t, node.PutService(service(80, podA, podB)))
-			require.Equal(t, [3]int{1, 2, 2}, counts())
-			require.Error(t, node.PutService(service(81, podA, podB)))
-			require.Equal(t, [3]int{1, 2, 2}, counts(), "after a service that does not fit")
-			require.NoError(t, node.DeleteService(service(80, podA, podB).Frontend))
-			require.NoError(t, node.DeleteService(service(80, podA, podB).Frontend), "twice")
-			require.Equal(t, [3]int{0, 0, 0}, counts())
-			require.NoError(t, node.PutService(service(81, podA, podB)))
+			one := bpf.Used{Services: 1, Slots: 2, Backends: 2, Members: 2, Sources: 2}
+			require.NoError(t, node.PutService(service(80)))
+			holds(one, 1)
+			require.ErrorContains(t, node.PutService(service(81)), "larger MapSizes."+full)
+			holds(one, 1, "after a service that does not fit")
+			require.NoError(t, node.DeleteService(service(80).Frontend))
+			require.NoError(t, node.DeleteService(service(80).Frontend), "twice")
+			holds(bpf.Used{}, 0)
+			require.NoError(t, node.PutService(service(81)))
+			holds(one, 1)
 		})
 	}
 }
@@ -96,7 +101,7 @@ func TestServiceChangesUnderTraffic(t *testing.T) {
 			default:
 			}
 			err := r.PutService(bpf.Service{
-				Frontend: bpf.Frontend{Addr: node1.at(v4, 30080), Protocol: bpf.UDP}, Backends: sets[i%len(sets)], External: true,
+				Frontend: bpf.Frontend{Addr: node1.at(v4, 30080), Protocol: bpf.UDP}, Backends: at(sets[i%len(sets)]...), External: true,
 			})
 			if err != nil {
 				changes <- err
@@ -128,14 +133,20 @@ func TestServiceChangesUnderTraffic(t *testing.T) {
 func TestServicesShareBackends(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	uses := func(want bpf.Used) {
+		got, err := r.Used()
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
 	for range 2 { // the second time nothing changes
 		r.serve(t, bpf.TCP, cluster.at(v4, 80), podA.at(v4, 80), podB.at(v4, 80))
-		r.serve(t, bpf.TCP, cluster.at(v4, 81), podA.at(v4, 80), podA.at(v4, 80))
-		require.Len(t, entries[[4]byte, [24]byte](t, r.Maps.Backends), 2)
-		require.Len(t, entries[[8]byte, [4]byte](t, r.Maps.Slots), 4)
+		r.serve(t, bpf.TCP, cluster.at(v4, 81), podA.at(v4, 80))
+		r.serve(t, bpf.TCP, cluster.at(v4, 82), podB.at(v4, 80), podA.at(v4, 80))
+		uses(bpf.Used{Services: 3, Slots: 3, Backends: 2}) // the first and the last have theirs in common
 	}
 	require.NoError(t, r.DeleteService(bpf.Frontend{Addr: cluster.at(v4, 80), Protocol: bpf.TCP}))
-	require.Len(t, entries[[4]byte, [24]byte](t, r.Maps.Backends), 1)
+	require.NoError(t, r.DeleteService(bpf.Frontend{Addr: cluster.at(v4, 82), Protocol: bpf.TCP}))
+	uses(bpf.Used{Services: 1, Slots: 1, Backends: 1})
 	require.Equal(t, podA.at(v4, 80), r.send(t, r.fromB(), podB, lxcB, message(bpf.TCP, podB.at(v4, 1), cluster.at(v4, 81))).Dst())
 }
 

@@ -16,18 +16,22 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	xdpMapBackends  = "backends"
-	xdpMapCt        = "ct"
-	xdpMapDevices   = "devices"
-	xdpMapEndpoints = "endpoints"
-	xdpMapEvents    = "events"
-	xdpMapIpcache   = "ipcache"
-	xdpMapMetrics   = "metrics"
-	xdpMapServices  = "services"
-	xdpMapSlots     = "slots"
-	xdpMapSlowPath  = "slow_path"
-	xdpProgXdpEntry = "xdp_entry"
-	xdpVarConfig    = "config"
+	xdpMapAffinities = "affinities"
+	xdpMapBackends   = "backends"
+	xdpMapCt         = "ct"
+	xdpMapDevices    = "devices"
+	xdpMapEndpoints  = "endpoints"
+	xdpMapEvents     = "events"
+	xdpMapFrontends  = "frontends"
+	xdpMapIpcache    = "ipcache"
+	xdpMapMembers    = "members"
+	xdpMapMetrics    = "metrics"
+	xdpMapServices   = "services"
+	xdpMapSlots      = "slots"
+	xdpMapSlowPath   = "slow_path"
+	xdpMapSources    = "sources"
+	xdpProgXdpEntry  = "xdp_entry"
+	xdpVarConfig     = "config"
 )
 
 // loadXdp returns the embedded CollectionSpec for xdp.
@@ -79,16 +83,20 @@ type xdpProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type xdpMapSpecs struct {
-	Backends  *ebpf.MapSpec `ebpf:"backends"`
-	Ct        *ebpf.MapSpec `ebpf:"ct"`
-	Devices   *ebpf.MapSpec `ebpf:"devices"`
-	Endpoints *ebpf.MapSpec `ebpf:"endpoints"`
-	Events    *ebpf.MapSpec `ebpf:"events"`
-	Ipcache   *ebpf.MapSpec `ebpf:"ipcache"`
-	Metrics   *ebpf.MapSpec `ebpf:"metrics"`
-	Services  *ebpf.MapSpec `ebpf:"services"`
-	Slots     *ebpf.MapSpec `ebpf:"slots"`
-	SlowPath  *ebpf.MapSpec `ebpf:"slow_path"`
+	Affinities *ebpf.MapSpec `ebpf:"affinities"`
+	Backends   *ebpf.MapSpec `ebpf:"backends"`
+	Ct         *ebpf.MapSpec `ebpf:"ct"`
+	Devices    *ebpf.MapSpec `ebpf:"devices"`
+	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	Frontends  *ebpf.MapSpec `ebpf:"frontends"`
+	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
+	Members    *ebpf.MapSpec `ebpf:"members"`
+	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
+	Services   *ebpf.MapSpec `ebpf:"services"`
+	Slots      *ebpf.MapSpec `ebpf:"slots"`
+	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
+	Sources    *ebpf.MapSpec `ebpf:"sources"`
 }
 
 // xdpVariableSpecs contains global variables before they are loaded into the kernel.
@@ -118,30 +126,38 @@ func (o *xdpObjects) Close() error {
 //
 // It can be passed to loadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type xdpMaps struct {
-	Backends  *ebpf.Map `ebpf:"backends"`
-	Ct        *ebpf.Map `ebpf:"ct"`
-	Devices   *ebpf.Map `ebpf:"devices"`
-	Endpoints *ebpf.Map `ebpf:"endpoints"`
-	Events    *ebpf.Map `ebpf:"events"`
-	Ipcache   *ebpf.Map `ebpf:"ipcache"`
-	Metrics   *ebpf.Map `ebpf:"metrics"`
-	Services  *ebpf.Map `ebpf:"services"`
-	Slots     *ebpf.Map `ebpf:"slots"`
-	SlowPath  *ebpf.Map `ebpf:"slow_path"`
+	Affinities *ebpf.Map `ebpf:"affinities"`
+	Backends   *ebpf.Map `ebpf:"backends"`
+	Ct         *ebpf.Map `ebpf:"ct"`
+	Devices    *ebpf.Map `ebpf:"devices"`
+	Endpoints  *ebpf.Map `ebpf:"endpoints"`
+	Events     *ebpf.Map `ebpf:"events"`
+	Frontends  *ebpf.Map `ebpf:"frontends"`
+	Ipcache    *ebpf.Map `ebpf:"ipcache"`
+	Members    *ebpf.Map `ebpf:"members"`
+	Metrics    *ebpf.Map `ebpf:"metrics"`
+	Services   *ebpf.Map `ebpf:"services"`
+	Slots      *ebpf.Map `ebpf:"slots"`
+	SlowPath   *ebpf.Map `ebpf:"slow_path"`
+	Sources    *ebpf.Map `ebpf:"sources"`
 }
 
 func (m *xdpMaps) Close() error {
 	return _XdpClose(
+		m.Affinities,
 		m.Backends,
 		m.Ct,
 		m.Devices,
 		m.Endpoints,
 		m.Events,
+		m.Frontends,
 		m.Ipcache,
+		m.Members,
 		m.Metrics,
 		m.Services,
 		m.Slots,
 		m.SlowPath,
+		m.Sources,
 	)
 }
 

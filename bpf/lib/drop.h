@@ -22,6 +22,8 @@ enum __attribute__((packed)) drop_reason {
 	DROP_NO_NEIGHBOUR,	/* a translated packet's next hop is not resolved */
 	DROP_REWRITE,		/* the kernel refused to change the packet */
 	DROP_REDIRECT,		/* the kernel refused to redirect it */
+	DROP_NO_LOCAL_BACKEND,	/* the service has some, but its traffic policy allows none of them here */
+	DROP_SOURCE_RANGE,	/* the client is in none of the service's source ranges */
 };
 
 #endif /* LIB_DROP_H */

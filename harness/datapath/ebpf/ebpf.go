@@ -31,6 +31,7 @@ type datapath struct {
 	xdpMode        topo.XDPMode
 	tcMode         topo.TCMode
 	withoutHelpers bool
+	maglev         int
 	trace          bool
 }
 
@@ -58,6 +59,13 @@ func WithoutRedirectHelpers() Option {
 	return func(d *datapath) { d.name += "-redirect"; d.withoutHelpers = true }
 }
 
+// WithMaglev has flows choose their backends by Maglev tables of so many entries, a prime of at most 65,537, better 100 times
+// the backends or more: the same on every node, and little changes when a backend comes or goes. Without it flows spread at
+// random.
+func WithMaglev(entries int) Option {
+	return func(d *datapath) { d.name += "-maglev"; d.maglev = entries }
+}
+
 // WithoutTrace reports no hops: the programs do what production would. Counters
 // run all the same.
 func WithoutTrace() Option { return func(d *datapath) { d.trace = false } }
@@ -79,7 +87,7 @@ func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, 
 	}
 	for _, described := range network.Topology().Nodes {
 		machine, _ := network.Machine(described.Name)
-		f.nodes = append(f.nodes, &node{Node: described, machine: machine})
+		f.nodes = append(f.nodes, &node{Node: described, machine: machine, maglev: d.maglev})
 	}
 	for _, phase := range []struct {
 		name string
@@ -103,6 +111,8 @@ type forwarder struct {
 	events *events
 	nodes  []*node
 	phases []topo.Phase
+
+	services []harness.Service // served now
 }
 
 // each does something for every node, some side by side.
@@ -123,12 +133,20 @@ func (f *forwarder) each(ctx context.Context, do func(*node) error) error {
 	return group.Wait()
 }
 
+// Serve changes one node after the other; when one cannot, those before it change back.
 func (f *forwarder) Serve(_ context.Context, services []harness.Service) error {
-	for _, n := range f.nodes {
-		if err := n.serve(services); err != nil {
-			return fmt.Errorf("%s: %w", n.Name, err)
+	for i, n := range f.nodes {
+		err := n.serve(services)
+		if err == nil {
+			continue
 		}
+		errs := []error{fmt.Errorf("%s: %w", n.Name, err)}
+		for _, changed := range f.nodes[:i] {
+			errs = append(errs, changed.serve(f.services))
+		}
+		return errors.Join(errs...)
 	}
+	f.services = services
 	return nil
 }
 

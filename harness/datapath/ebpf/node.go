@@ -14,7 +14,7 @@ import (
 // Sizes of a lab's maps: a thirtieth of what production would take, since thirty
 // nodes may share a machine.
 var sizes = bpf.MapSizes{
-	Flows: 16384, Services: 32768, Slots: 65536, Backends: 16384, Pods: 256, Prefixes: 4096,
+	Flows: 16384, Services: 32768, Slots: 262144, Backends: 16384, Clients: 4096, Sources: 4096, Pods: 256, Prefixes: 4096,
 	EventBytes: 1 << 22, // of the whole lab
 }
 
@@ -26,6 +26,7 @@ type node struct {
 	programs    *bpf.Node
 	attachments []*topo.Attachment
 	served      map[bpf.Frontend]bpf.Service
+	maglev      int // entries of the services' Maglev tables; 0: random choice
 }
 
 // load loads the node's programs.

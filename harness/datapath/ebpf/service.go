@@ -3,55 +3,91 @@ package ebpf
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 
 	"github.com/skbench/skbench/bpf"
 	"github.com/skbench/skbench/harness"
 )
 
-// serve makes the node serve exactly these services. Each frontend changes in one
+// serve makes the node serve exactly these services, or with an error what it served before. Each frontend changes in one
 // step; those that stay as they are are not touched.
 func (n *node) serve(services []harness.Service) error {
 	wanted := n.frontends(services)
+	var changed []bpf.Service
 	for frontend, s := range wanted {
-		if reflect.DeepEqual(n.served[frontend], s) {
-			continue
-		}
-		if err := n.programs.PutService(s); err != nil {
-			return err
+		if !reflect.DeepEqual(n.served[frontend], s) {
+			changed = append(changed, s)
 		}
 	}
+	var gone []bpf.Frontend
 	for frontend := range n.served {
-		if _, stays := wanted[frontend]; stays {
-			continue
+		if _, stays := wanted[frontend]; !stays {
+			gone = append(gone, frontend)
 		}
-		if err := n.programs.DeleteService(frontend); err != nil {
-			return err
-		}
+	}
+	if err := n.programs.Serve(changed, gone); err != nil {
+		return err
 	}
 	n.served = wanted
 	return nil
 }
 
-// frontends are the addresses at which the node serves: the cluster addresses of
-// all services, and its own addresses for their node ports.
+// frontends are the addresses at which the node serves: the cluster addresses of all services and those that the world routes
+// to the nodes, and its own addresses for node ports, and for host ports of its own pods.
 func (n *node) frontends(services []harness.Service) map[bpf.Frontend]bpf.Service {
 	all := map[bpf.Frontend]bpf.Service{}
 	for _, s := range services {
-		var ipv4, ipv6 []netip.AddrPort
-		for _, b := range s.Backends {
-			ipv4 = append(ipv4, netip.AddrPortFrom(b.IPv4, b.Port))
-			ipv6 = append(ipv6, netip.AddrPortFrom(b.IPv6, b.Port))
+		add := func(addr netip.Addr, port uint16, described bpf.Service) {
+			if !addr.IsValid() || port == 0 {
+				return
+			}
+			described.Frontend = bpf.Frontend{Addr: netip.AddrPortFrom(addr, port), Protocol: bpf.Protocol(s.Port.Protocol)}
+			described.Affinity, described.Maglev = s.Affinity, n.maglev
+			described.Backends = n.backends(s, addr.Is4())
+			all[described.Frontend] = described
 		}
-		add := func(addr netip.Addr, port uint16, external bool, backends []netip.AddrPort) {
-			f := bpf.Frontend{Addr: netip.AddrPortFrom(addr, port), Protocol: bpf.Protocol(s.Port.Protocol)}
-			all[f] = bpf.Service{Frontend: f, Backends: backends, External: external}
+		inside := bpf.Service{InternalLocal: s.InternalTraffic == harness.Local}
+		world := bpf.Service{External: true, ExternalLocal: s.ExternalTraffic == harness.Local}
+		add(s.ClusterIPv4, s.Port.Number, inside)
+		add(s.ClusterIPv6, s.Port.Number, inside)
+		for _, addr := range s.ExternalIPs {
+			add(addr, s.Port.Number, world)
 		}
-		add(s.ClusterIPv4, s.Port.Number, false, ipv4)
-		add(s.ClusterIPv6, s.Port.Number, false, ipv6)
-		if s.NodePort != 0 {
-			add(n.IPv4, s.NodePort, true, ipv4)
-			add(n.IPv6, s.NodePort, true, ipv6)
+		for _, addr := range s.LoadBalancerIPs {
+			ranged := world
+			ranged.Sources = sources(s, addr.Is4())
+			add(addr, s.Port.Number, ranged)
+		}
+		for _, addr := range []netip.Addr{n.IPv4, n.IPv6} {
+			add(addr, s.NodePort, world)
+			if n.hosts(s) {
+				add(addr, s.HostPort, bpf.Service{External: true, ExternalLocal: true, InternalLocal: true})
+			}
 		}
 	}
 	return all
+}
+
+func (n *node) backends(s harness.Service, ipv4 bool) []bpf.Backend {
+	var backends []bpf.Backend
+	for _, b := range s.Backends {
+		addr := b.IPv6
+		if ipv4 {
+			addr = b.IPv4
+		}
+		backends = append(backends, bpf.Backend{
+			Addr: netip.AddrPortFrom(addr, b.Port), Local: b.Node == n.Name, Terminating: b.Terminating,
+		})
+	}
+	return backends
+}
+
+// hosts tells whether one of the service's backends runs on the node.
+func (n *node) hosts(s harness.Service) bool {
+	return slices.ContainsFunc(s.Backends, func(b harness.Backend) bool { return b.Node == n.Name })
+}
+
+// sources are the service's source ranges of one family.
+func sources(s harness.Service, ipv4 bool) []netip.Prefix {
+	return slices.DeleteFunc(slices.Clone(s.SourceRanges), func(p netip.Prefix) bool { return p.Addr().Is4() != ipv4 })
 }

@@ -1,0 +1,271 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cilium/ebpf"
+)
+
+// serviceTable is what this process wrote to the maps of services. How they change is told in lib/service.h.
+type serviceTable struct {
+	mu       sync.Mutex
+	served   map[Frontend]*version
+	tables   map[string]*slotTable
+	backends map[Frontend]*usedBackend
+	numbers  spans // of services
+	slots    spans
+	places   spans // of backends
+	lastID   uint32
+	fence    fence
+}
+
+func newServiceTable(services, slots, backends *ebpf.Map) *serviceTable {
+	return &serviceTable{
+		served: map[Frontend]*version{}, tables: map[string]*slotTable{}, backends: map[Frontend]*usedBackend{},
+		numbers: newSpans(services.MaxEntries()), slots: newSpans(slots.MaxEntries()), places: newSpans(backends.MaxEntries()),
+	}
+}
+
+// version is a service as it lies in the maps.
+type version struct {
+	Service
+	number          uint32
+	ids             [2]uint32 // of the sets inside and outside
+	inside, outside *slotTable
+	members         map[hostMember]uint32 // to the backend's number; only with affinity
+	list            uint32                // of sources
+}
+
+// PutService installs or replaces a service at once: each packet sees the backends of before or of after. Running flows keep
+// their backend, except those of UDP whose backend the service no longer has, which choose again.
+func (n *Node) PutService(s Service) error { return n.Serve([]Service{s}, nil) }
+
+// DeleteService removes a service. One that is not known is no error. Running flows keep their backend, except those of UDP.
+func (n *Node) DeleteService(f Frontend) error { return n.Serve(nil, []Frontend{f}) }
+
+// Serve installs or replaces services, and removes others: all of it, or with an error nothing. Each service changes at once,
+// one after the other.
+func (n *Node) Serve(put []Service, remove []Frontend) error {
+	if err := checkAll(put, remove); err != nil {
+		return err
+	}
+	t := n.services
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	var written []*version
+	undo := func(seen bool, cause error) error {
+		errs := []error{cause}
+		for _, v := range written {
+			errs = append(errs, n.erase(v, t.served[v.Frontend], seen))
+		}
+		return errors.Join(errs...)
+	}
+	if err := t.checkRoom(put, remove, n.Maps.Frontends.MaxEntries()); err != nil {
+		return err
+	}
+	for _, s := range put {
+		v, err := n.write(s)
+		if err != nil {
+			return undo(false, fmt.Errorf("bpf: service %s: %w", s.Frontend, err))
+		}
+		written = append(written, v)
+	}
+	if err := n.publish(written, remove); err != nil {
+		return undo(true, err)
+	}
+	return n.retire(written, remove)
+}
+
+// checkAll checks what needs no table.
+func checkAll(put []Service, remove []Frontend) error {
+	seen := map[Frontend]bool{}
+	for _, f := range remove {
+		seen[f] = true
+	}
+	for _, s := range put {
+		if err := s.check(); err != nil {
+			return err
+		}
+		if seen[s.Frontend] {
+			return fmt.Errorf("bpf: service %s is there twice: a frontend has one service", s.Frontend)
+		}
+		seen[s.Frontend] = true
+	}
+	return nil
+}
+
+func (t *serviceTable) checkRoom(put []Service, remove []Frontend, room uint32) error {
+	frontends := len(t.served)
+	for _, s := range put {
+		if t.served[s.Frontend] == nil {
+			frontends++
+		}
+	}
+	for _, f := range remove {
+		if t.served[f] != nil {
+			frontends--
+		}
+	}
+	if frontends > int(room) {
+		return fmt.Errorf("bpf: %d services, and there is room for %d: load with larger MapSizes.Services", frontends, room)
+	}
+	return nil
+}
+
+// write puts a version of s where no program sees it. On error nothing is left.
+func (n *Node) write(s Service) (_ *version, err error) {
+	t := n.services
+	old := t.served[s.Frontend]
+	v := &version{Service: s}
+	if v.number, err = t.take(&t.numbers, 1, "services at once", "Services"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.erase(v, old, false))
+		}
+	}()
+	if old != nil {
+		v.ids = old.ids
+	} else {
+		v.ids = [2]uint32{t.lastID + 1, t.lastID + 2}
+		t.lastID += 2
+	}
+	if v.inside, err = n.useTable(s, s.inside()); err != nil {
+		return nil, err
+	}
+	if v.outside, err = n.useTable(s, s.outside()); err != nil {
+		return nil, err
+	}
+	if err := n.addMembers(v, old); err != nil {
+		return nil, err
+	}
+	if err := n.addSources(v); err != nil {
+		return nil, err
+	}
+	return v, n.Maps.Services.Put(v.number, v.raw())
+}
+
+// publish makes the programs see what was written, and what is removed no longer. On error they see what they saw before.
+func (n *Node) publish(written []*version, remove []Frontend) (err error) {
+	t := n.services
+	var touched []Frontend
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, f := range touched {
+			if old := t.served[f]; old != nil {
+				err = errors.Join(err, n.Maps.Frontends.Put(f.raw(), old.number))
+			} else {
+				err = errors.Join(err, n.Maps.Frontends.Delete(f.raw()))
+			}
+		}
+	}()
+	// Removed first: what is added may need the room.
+	for _, f := range remove {
+		if t.served[f] == nil {
+			continue
+		}
+		if err := n.Maps.Frontends.Delete(f.raw()); err != nil {
+			return fmt.Errorf("bpf: service %s: %w", f, err)
+		}
+		touched = append(touched, f)
+	}
+	for _, v := range written {
+		if err := n.Maps.Frontends.Put(v.Frontend.raw(), v.number); err != nil {
+			return fmt.Errorf("bpf: service %s: %w", v.Frontend, err)
+		}
+		touched = append(touched, v.Frontend)
+	}
+	return nil
+}
+
+// retire removes the versions that were replaced.
+func (n *Node) retire(written []*version, remove []Frontend) error {
+	t := n.services
+	var errs []error
+	for _, f := range remove {
+		if old := t.served[f]; old != nil {
+			errs = append(errs, n.erase(old, nil, true))
+			delete(t.served, f)
+		}
+	}
+	for _, v := range written {
+		if old := t.served[v.Frontend]; old != nil {
+			errs = append(errs, n.erase(old, v, true))
+		}
+		t.served[v.Frontend] = v
+	}
+	return errors.Join(errs...)
+}
+
+// erase removes a version, but what other, the one before or after it, has too. Seen: programs may be reading it.
+func (n *Node) erase(v, other *version, seen bool) error {
+	t := n.services
+	t.release(&t.numbers, span{v.number, 1}, seen)
+	t.dropTable(v.inside, seen)
+	t.dropTable(v.outside, seen)
+	return errors.Join(n.dropMembers(v, other), n.dropSources(v))
+}
+
+// take takes neighbours out of a table, once programs have ended if it must be.
+func (t *serviceTable) take(from *spans, count uint32, what, option string) (uint32, error) {
+	if first, ok := from.take(count); ok {
+		return first, nil
+	}
+	if len(from.retired) > 0 {
+		if err := t.fence.wait(); err != nil {
+			return 0, err
+		}
+		t.numbers.reuse()
+		t.slots.reuse()
+		t.places.reuse()
+		if first, ok := from.take(count); ok {
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("no room for %d more %s: load with larger MapSizes.%s", count, what, option)
+}
+
+func (t *serviceTable) release(to *spans, returned span, seen bool) {
+	if seen {
+		to.retire(returned)
+	} else {
+		to.give(returned)
+	}
+}
+
+func (v *version) raw() hostService {
+	raw := hostService{
+		Frontend: v.Frontend.raw(),
+		Inside:   hostSet{First: v.inside.first, Count: v.inside.count, Id: v.insideID()},
+		Outside:  hostSet{First: v.outside.first, Count: v.outside.count, Id: v.outsideID()},
+		Affinity: uint32(v.Affinity.Milliseconds()),
+		Sources:  v.list,
+	}
+	for flag, set := range map[hostServiceFlag]bool{
+		hostServiceFlagSERVICE_EXTERNAL:       v.External,
+		hostServiceFlagSERVICE_EXTERNAL_LOCAL: v.ExternalLocal,
+		hostServiceFlagSERVICE_BACKENDS:       len(v.Backends) > 0,
+		hostServiceFlagSERVICE_SOURCES:        len(v.Sources) > 0,
+	} {
+		if set {
+			raw.Flags |= flag
+		}
+	}
+	return raw
+}
+
+func (v *version) insideID() uint32 { return v.ids[0] }
+
+// outsideID is that of the set inside where both are the same: a client has one backend then.
+func (v *version) outsideID() uint32 {
+	if v.ExternalLocal == v.InternalLocal {
+		return v.ids[0]
+	}
+	return v.ids[1]
+}
