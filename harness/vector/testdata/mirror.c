@@ -45,6 +45,15 @@ int label(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+__u32 runs;
+
+/* Sends back the first packet only. */
+SEC("xdp")
+int once(struct xdp_md *ctx)
+{
+	return runs++ ? XDP_DROP : XDP_TX;
+}
+
 /* Marks a packet with what it has for priority, and counts in its control buffer. */
 SEC("tc")
 int paint(struct __sk_buff *skb)
