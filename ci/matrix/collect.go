@@ -1,0 +1,351 @@
+package matrix
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/skbench/skbench/ci/matrix/job"
+	"github.com/skbench/skbench/harness/feature"
+)
+
+// collector makes a column's cells of the records of one or more boots.
+type collector struct {
+	column  *Column
+	folder  string // where files go, below the folder of matrix.json; named in cells by their path from there
+	out     string // the folder of matrix.json
+	started time.Time
+
+	cells   map[cellName]*Cell
+	tests   map[cellName]*progress // that began and have no end yet
+	ended   map[string]bool        // steps
+	step    string                 // that runs
+	last    cellName               // the test that ended last
+	strange []string               // of the step's standard error, the last lines
+	problem error                  // the first that was no test's
+}
+
+type cellName struct{ suite, test string }
+
+// progress is a test that runs.
+type progress struct {
+	log    strings.Builder
+	paused bool
+	cell   Cell
+}
+
+func newCollector(column *Column, out string) *collector {
+	return &collector{
+		column: column, out: out, folder: filepath.Join("files", column.Name),
+		cells: map[cellName]*Cell{}, tests: map[cellName]*progress{}, ended: map[string]bool{},
+	}
+}
+
+// event is one of go test -json (go doc test2json).
+type event struct {
+	Action  string
+	Test    string
+	Elapsed float64
+	Output  string
+	Key     string
+	Value   string
+}
+
+// probed is a line of the probe command: one feature or one program.
+type probed struct {
+	Feature *feature.Finding
+	Program *Cell
+}
+
+// take takes one record.
+func (c *collector) take(r job.Record) {
+	switch r.Kind {
+	case job.Hello:
+		c.column.Release = r.Text
+		if c.column.BootSeconds == 0 {
+			c.column.BootSeconds = time.Since(c.started).Seconds()
+		}
+	case job.Start:
+		c.step, c.strange = r.Step, nil
+	case job.Line:
+		c.line(r.Step, r.Text)
+	case job.Stderr:
+		c.strange = append(c.strange[max(0, len(c.strange)-lastLines):], strings.TrimRight(r.Text, "\n"))
+	case job.Splat:
+		c.splat(r.Text)
+	case job.File:
+		c.file(r)
+	case job.End:
+		c.end(r)
+	case job.Memory:
+		_, _ = fmt.Sscan(r.Text, &c.column.MemoryMiB)
+	}
+}
+
+// lastLines is how much of a console or a standard error is kept.
+const lastLines = 60
+
+func (c *collector) line(step, text string) {
+	if step == probeStep {
+		var found probed
+		if json.Unmarshal([]byte(text), &found) != nil {
+			c.strange = append(c.strange, strings.TrimSpace(text))
+			return
+		}
+		if found.Feature != nil {
+			c.column.Features = append(c.column.Features, *found.Feature)
+		}
+		if found.Program != nil {
+			c.set(*found.Program)
+		}
+		return
+	}
+	var e event
+	if json.Unmarshal([]byte(text), &e) != nil {
+		c.strange = append(c.strange, strings.TrimSpace(text))
+		return
+	}
+	if e.Test != "" {
+		c.event(cellName{step, e.Test}, e)
+	} else if e.Action == "output" {
+		c.strange = append(c.strange[max(0, len(c.strange)-lastLines):], strings.TrimRight(e.Output, "\n"))
+	}
+}
+
+// framing are the lines that only say what the cell says already.
+var framing = regexp.MustCompile(`^\s*(===|---) (RUN|PAUSE|CONT|NAME|ATTR|PASS|FAIL|SKIP):?\s`)
+
+func (c *collector) event(name cellName, e event) {
+	test := c.tests[name]
+	if test == nil {
+		test = &progress{cell: Cell{Suite: name.suite, Name: name.test}}
+		c.tests[name] = test
+	}
+	switch e.Action {
+	case "run":
+		if c.column.FirstTestSeconds == 0 {
+			c.column.FirstTestSeconds = time.Since(c.started).Seconds()
+		}
+	case "pause":
+		test.paused = true
+	case "cont":
+		test.paused = false
+	case "attr":
+		switch e.Key {
+		case "unsupported", "inconclusive":
+			test.cell.State, test.cell.Feature = State(e.Key), e.Value
+		case "since":
+			test.cell.Since = e.Value
+		}
+	case "output":
+		if !framing.MatchString(e.Output) {
+			test.log.WriteString(e.Output)
+		}
+	case "pass", "fail", "skip":
+		test.cell.Seconds = e.Elapsed
+		c.finish(name, test, e.Action)
+	}
+}
+
+// finish makes a cell of a test that ended.
+func (c *collector) finish(name cellName, test *progress, action string) {
+	cell, log := test.cell, test.log.String()
+	switch action {
+	case "pass":
+		cell.State = Pass
+	case "fail":
+		cell.State, cell.Log = Fail, log
+	case "skip":
+		if cell.State == "" {
+			cell.State = Inconclusive
+		}
+		cell.Reason = reasonOf(log)
+	default: // It had no end.
+		cell.State, cell.Log = State(action), log
+	}
+	if cell.State == Fail {
+		cell.Reason = firstComplaint(log)
+	}
+	delete(c.tests, name)
+	// It has a cell where the kernel complained while it ran, or where a part of it took the guest down in an earlier boot. That stays.
+	if old := c.cells[name]; old != nil && cell.State == Pass && old.State != Pass {
+		old.Seconds = cell.Seconds
+		cell = *old
+	}
+	c.set(cell)
+	c.last = name
+}
+
+var (
+	place = regexp.MustCompile(`^\s*[\w./-]+\.go:\d+: `)
+	blank = regexp.MustCompile(`^\s*$`)
+)
+
+// reasonOf is what a skipped test said.
+func reasonOf(log string) string {
+	return strings.Join(strings.Fields(place.ReplaceAllString(log, "")), " ")
+}
+
+// firstComplaint is the first line that a failed test wrote, without the place.
+func firstComplaint(log string) string {
+	for line := range strings.Lines(log) {
+		if line = place.ReplaceAllString(line, ""); !blank.MatchString(line) && !strings.Contains(line, "Error Trace:") {
+			line = strings.TrimSpace(strings.Replace(line, "Error:", "", 1))
+			return line[:min(len(line), 240)]
+		}
+	}
+	return ""
+}
+
+func (c *collector) set(cell Cell) {
+	cell.Log = c.whole(cell)
+	c.cells[cellName{cell.Suite, cell.Name}] = &cell
+}
+
+// maxLog is how much of a log a cell holds.
+const maxLog = 64 << 10
+
+// whole returns the cell's log; of a long one the end, and the whole goes to a file.
+func (c *collector) whole(cell Cell) string {
+	if len(cell.Log) <= maxLog {
+		return cell.Log
+	}
+	name := filepath.Join(c.folder, flat(cell.Suite), flat(cell.Name)+".log")
+	if err := c.save(name, []byte(cell.Log)); err != nil {
+		return cell.Log[len(cell.Log)-maxLog:]
+	}
+	return fmt.Sprintf("(the whole log: %s)\n…%s", name, cell.Log[len(cell.Log)-maxLog:])
+}
+
+func flat(name string) string { return strings.NewReplacer("/", "-", " ", "_").Replace(name) }
+
+func (c *collector) save(name string, content []byte) error {
+	path := filepath.Join(c.out, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, content, 0o644)
+}
+
+// file keeps a file that a step left, with the test whose log names it.
+func (c *collector) file(r job.Record) {
+	content, err := r.Content()
+	if err != nil {
+		c.strange = append(c.strange, err.Error())
+		return
+	}
+	base := filepath.Base(r.Text) // A guest chooses no folder.
+	name := filepath.Join(c.folder, flat(r.Step), base)
+	if err := c.save(name, content); err != nil {
+		c.problem = err
+		return
+	}
+	for _, cell := range c.cells {
+		if cell.Suite != r.Step || !strings.Contains(cell.Log, base) {
+			continue
+		}
+		cell.Files = append(cell.Files, name)
+		if strings.HasSuffix(base, ".log") && len(cell.Log)+len(content) <= maxLog { // the verifier's
+			cell.Log += fmt.Sprintf("\n%s:\n%s", base, content)
+		}
+	}
+}
+
+// running is the innermost test that runs, and those around it.
+func (c *collector) running() (names []cellName) {
+	for name, test := range c.tests {
+		if !test.paused {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b cellName) int { return len(b.test) - len(a.test) })
+	if len(names) == 0 {
+		return nil
+	}
+	inner := names[0]
+	return slices.DeleteFunc(names, func(name cellName) bool {
+		return name != inner && (name.suite != inner.suite || !strings.HasPrefix(inner.test, name.test+"/"))
+	})
+}
+
+// splat fails the test that runs, or ran last, for what the kernel wrote meanwhile.
+func (c *collector) splat(text string) {
+	reason := "the kernel complained: " + strings.TrimSpace(firstLine(text))
+	if names := c.running(); len(names) > 0 {
+		for _, name := range names {
+			c.cells[name] = &Cell{Suite: name.suite, Name: name.test, State: Fail, Reason: reason, Log: text}
+		}
+		return
+	}
+	if cell := c.cells[c.last]; cell != nil {
+		cell.State, cell.Reason, cell.Log = Fail, reason, cell.Log+"\n"+text
+		return
+	}
+	c.set(Cell{Suite: c.step, Name: wholeSuite, State: Fail, Reason: reason, Log: text})
+}
+
+// wholeSuite is the cell of what is no single test's.
+const wholeSuite = "(the suite)"
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return line
+}
+
+// end closes a step. What still ran died with it.
+func (c *collector) end(r job.Record) {
+	c.ended[r.Step] = true
+	if r.Text == "" || (r.Text == "exit status 1" && len(c.tests) == 0 && c.has(r.Step)) {
+		return // exit status 1: tests failed, as their cells say
+	}
+	state, reason := Crash, fmt.Sprintf("the process died (%s)", r.Text)
+	if r.Limited {
+		state, reason = Timeout, r.Text
+	}
+	c.cut(state, reason, strings.Join(c.strange, "\n"))
+}
+
+func (c *collector) has(suite string) bool {
+	for name := range c.cells {
+		if name.suite == suite {
+			return true
+		}
+	}
+	return false
+}
+
+// cut ends the tests that run with a state of their own, since what they ran in is gone: the culprit, and those around it. Tests that waited for
+// their turn have no cell yet. It returns the culprit; without one the suite itself is.
+func (c *collector) cut(state State, reason, text string) (culprit cellName) {
+	names := c.running()
+	if len(names) == 0 {
+		culprit = cellName{c.step, wholeSuite}
+		c.set(Cell{Suite: c.step, Name: wholeSuite, State: state, Reason: reason, Log: text})
+	} else {
+		culprit = names[0]
+	}
+	for _, name := range names {
+		test := c.tests[name]
+		test.cell.Reason = reason
+		test.log.WriteString("\n" + text + "\n")
+		c.finish(name, test, string(state))
+	}
+	clear(c.tests)
+	return culprit
+}
+
+// cellsInOrder are the column's cells, by suite and name.
+func (c *collector) cellsInOrder() []*Cell {
+	return slices.SortedFunc(maps.Values(c.cells), func(a, b *Cell) int {
+		if a.Suite != b.Suite {
+			return strings.Compare(a.Suite, b.Suite)
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+}

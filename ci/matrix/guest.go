@@ -1,0 +1,145 @@
+package matrix
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/skbench/skbench/ci/matrix/initramfs"
+	"github.com/skbench/skbench/ci/matrix/job"
+	"github.com/skbench/skbench/ci/matrix/kernel"
+)
+
+// commands are what suites call. Those that this machine lacks are left out, and their features are then missing in the guest too.
+var commands = []string{
+	"iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore", "iptables-legacy-restore",
+	"ip6tables-legacy-restore", "nft", "ipvsadm", "ip", "tc", "bridge", "wg", "tcpdump", "ethtool",
+}
+
+// pluginFolders hold what commands load while they run.
+var pluginFolders = []string{"/usr/lib/x86_64-linux-gnu/xtables", "/usr/lib64/xtables", "/usr/lib/xtables"}
+
+// tables are files that programs expect of any machine.
+var tables = []string{"/etc/protocols", "/etc/services", "/etc/ethertypes"}
+
+// Where things are in a guest.
+const (
+	guestSuites   = "/suites"
+	guestPrograms = "/skbench"
+	guestObjects  = "/objects"
+)
+
+// base writes the part of the root file system that all guests of a run share: first process, programs, suites, objects.
+func (p *plan) base(to io.Writer) error {
+	archive := initramfs.NewArchive(to)
+	archive.Device("/dev/console", 5, 1)
+	archive.Copy("/init", p.guest)
+	archive.Link("/sbin/modprobe", "/init")
+	archive.File("/etc/passwd", 0o644, []byte("root:x:0:0::/root:/bin/sh\n"))
+	archive.File("/etc/hosts", 0o644, []byte("127.0.0.1 localhost\n::1 localhost\n"))
+	archive.Folder(job.Artefacts)
+	for _, program := range []string{p.probe, p.test2json} {
+		archive.Copy(filepath.Join(guestPrograms, filepath.Base(program)), program)
+	}
+	for _, s := range p.suites {
+		archive.Copy(filepath.Join(guestSuites, s.name, filepath.Base(s.binary)), s.binary)
+		if s.testdata != "" {
+			archive.Tree(filepath.Join(guestSuites, s.name, "testdata"), s.testdata)
+		}
+	}
+	for _, object := range p.objects {
+		archive.Copy(filepath.Join(guestObjects, filepath.Base(object)), object)
+	}
+	for _, command := range commands {
+		if path, err := exec.LookPath(command); err == nil {
+			archive.Program(path)
+		}
+	}
+	for _, folder := range pluginFolders {
+		if _, err := os.Stat(folder); err == nil {
+			archive.Tree(folder, folder)
+		}
+	}
+	for _, name := range tables {
+		if _, err := os.Stat(name); err == nil {
+			archive.Copy(name, name)
+		}
+	}
+	return archive.Close()
+}
+
+// initramfs puts a guest's root file system together: the kernel's modules, what all guests share, the job. It returns the file's name.
+func (p *plan) initramfs(k *kernel.Ready, todo job.Job, into string) (string, error) {
+	text, err := json.Marshal(todo)
+	if err != nil {
+		return "", err
+	}
+	var last bytes.Buffer
+	archive := initramfs.NewArchive(&last)
+	archive.File(job.Path, 0o644, text)
+	if err := archive.Close(); err != nil {
+		return "", err
+	}
+	file, err := os.Create(filepath.Join(into, k.Name+".cpio"))
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	for _, part := range []string{k.Modules, p.shared} {
+		if err := appendFile(file, part); err != nil {
+			return "", fmt.Errorf("initramfs: %w", err)
+		}
+	}
+	if _, err := last.WriteTo(file); err != nil {
+		return "", fmt.Errorf("initramfs: %w", err)
+	}
+	return file.Name(), file.Close()
+}
+
+func appendFile(to io.Writer, name string) error {
+	from, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	_, err = io.Copy(to, from)
+	return err
+}
+
+// inGuest and onHost tell where a plan's files are.
+type places struct{ suite, object, program func(string) string }
+
+func inGuest() places {
+	return places{
+		suite:   func(name string) string { return filepath.Join(guestSuites, name) },
+		object:  func(file string) string { return filepath.Join(guestObjects, filepath.Base(file)) },
+		program: func(file string) string { return filepath.Join(guestPrograms, filepath.Base(file)) },
+	}
+}
+
+func onHost(tree string) places {
+	same := func(file string) string { return file }
+	return places{
+		suite: func(name string) string {
+			if filepath.IsAbs(name) {
+				return name
+			}
+			return filepath.Join(tree, name)
+		},
+		object: same, program: same,
+	}
+}
+
+// binary is where a suite's binary is.
+func (at places) binary(s suite) string {
+	guest := at.suite(s.name)
+	if strings.HasPrefix(guest, guestSuites+"/") {
+		return filepath.Join(guest, filepath.Base(s.binary))
+	}
+	return s.binary
+}

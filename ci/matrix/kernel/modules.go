@@ -1,0 +1,174 @@
+package kernel
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/skbench/skbench/ci/matrix/initramfs"
+)
+
+// wantedFolders hold modules that networks are made of, wholly; wantedFiles name single ones elsewhere.
+var (
+	wantedFolders = []string{
+		"arch/x86/crypto", "crypto", "lib", "net/802", "net/8021q", "net/bridge", "net/core", "net/ipv4", "net/ipv6", "net/key", "net/llc", "net/mpls",
+		"net/netfilter", "net/netlink", "net/packet", "net/sched", "net/unix", "net/xfrm", "drivers/net/wireguard", "drivers/net/vxlan",
+		"drivers/net/ipvlan", "drivers/virtio",
+	}
+	wantedFiles = []string{
+		"drivers/net/veth", "drivers/net/dummy", "drivers/net/vxlan", "drivers/net/geneve", "drivers/net/ifb", "drivers/net/macvlan", "drivers/net/macvtap",
+		"drivers/net/tun", "drivers/net/tap", "drivers/net/vrf", "drivers/net/nlmon", "drivers/net/netkit", "drivers/char/virtio_console",
+	}
+	// A test of the kernel's own runs when it is loaded: test_bpf takes a minute and a gigabyte.
+	unwanted = []string{"lib/test_", "lib/tests/", "crypto/tcrypt", "crypto/tests/", "lib/crypto/tests/"}
+)
+
+// wanted tells whether a guest may need a module, by its path in the kernel's tree.
+func wanted(file string) bool {
+	if slices.ContainsFunc(unwanted, func(prefix string) bool { return strings.HasPrefix(file, prefix) }) {
+		return false
+	}
+	base, _, _ := strings.Cut(file, ".ko")
+	return slices.Contains(wantedFiles, base) ||
+		slices.ContainsFunc(wantedFolders, func(folder string) bool { return strings.HasPrefix(file, folder+"/") })
+}
+
+// module is one as it came, and what its .modinfo section says.
+type module struct {
+	file    string // in the kernel's tree
+	content []byte // ELF, not compressed
+	needs   []string
+	aliases []string
+	release string // of the kernel that it was built for
+}
+
+// modules collects a kernel's modules.
+type modules struct {
+	byName map[string]*module
+}
+
+// add takes a module if it is wanted. file is its path below lib/modules/RELEASE/kernel.
+func (m *modules) add(file string, content io.Reader) error {
+	if !wanted(file) {
+		return nil
+	}
+	plain, err := decompress(content)
+	if err != nil {
+		return fmt.Errorf("module %s: %w", file, err)
+	}
+	text, err := io.ReadAll(plain)
+	if err != nil {
+		return fmt.Errorf("module %s: %w", file, err)
+	}
+	base, _, _ := strings.Cut(file, ".ko")
+	added := &module{file: base + ".ko", content: text}
+	if err := added.read(); err != nil {
+		return fmt.Errorf("module %s: %w", file, err)
+	}
+	m.byName[moduleName(path.Base(base))] = added
+	return nil
+}
+
+// moduleName writes a name as the kernel does, which takes - for _.
+func moduleName(name string) string { return strings.ReplaceAll(name, "-", "_") }
+
+// read reads .modinfo: entries such as depends=a,b that end with a NUL each.
+func (m *module) read() error {
+	file, err := elf.NewFile(bytes.NewReader(m.content))
+	if err != nil {
+		return err
+	}
+	section := file.Section(".modinfo")
+	if section == nil {
+		return errors.New("it has no .modinfo section: it is no kernel module")
+	}
+	info, err := section.Data()
+	if err != nil {
+		return err
+	}
+	for entry := range strings.SplitSeq(string(info), "\x00") {
+		key, value, _ := strings.Cut(entry, "=")
+		switch key {
+		case "depends":
+			m.needs = append(m.needs, strings.FieldsFunc(value, func(r rune) bool { return r == ',' })...)
+		case "softdep": // "pre: a b post: c"; names may be aliases
+			for word := range strings.FieldsSeq(value) {
+				if !strings.HasSuffix(word, ":") {
+					m.needs = append(m.needs, word)
+				}
+			}
+		case "alias":
+			m.aliases = append(m.aliases, value)
+		case "vermagic":
+			m.release, _, _ = strings.Cut(value, " ")
+		}
+	}
+	return nil
+}
+
+// check refuses modules that the kernel of a release would not load.
+func (m *modules) check(release string) error {
+	for name, module := range m.byName {
+		if module.release != release {
+			return fmt.Errorf("module %s is of kernel %s, and this kernel is %s: put the modules beside the kernel that they were built with", name, module.release, release)
+		}
+	}
+	return nil
+}
+
+// write writes the modules and their index as an archive.
+func (m *modules) write(to io.Writer) error {
+	index := initramfs.Index{Modules: map[string]initramfs.Module{}}
+	archive := initramfs.NewArchive(to)
+	for name, module := range m.byName {
+		place := path.Join("/lib/modules", module.file)
+		archive.File(place, 0o644, module.content)
+		index.Modules[name] = initramfs.Module{Path: place, Needs: m.resolve(module.needs)}
+		for _, alias := range module.aliases {
+			if !ofBus(alias) {
+				index.Aliases = append(index.Aliases, initramfs.Alias{Pattern: moduleName(alias), Module: name})
+			}
+		}
+	}
+	slices.SortFunc(index.Aliases, func(a, b initramfs.Alias) int { return strings.Compare(a.Pattern+" "+a.Module, b.Pattern+" "+b.Module) })
+	text, err := json.Marshal(index)
+	if err != nil {
+		return err
+	}
+	archive.File(initramfs.IndexPath, 0o644, text)
+	return archive.Close()
+}
+
+// resolve turns needs, some of which are aliases (libcrc32c is crc32c's), into names of modules. What no module is called is in the kernel already.
+func (m *modules) resolve(needs []string) (names []string) {
+	for _, need := range needs {
+		need = moduleName(need)
+		if m.byName[need] != nil {
+			names = append(names, need)
+			continue
+		}
+		for name, module := range m.byName {
+			if slices.ContainsFunc(module.aliases, func(alias string) bool { return moduleName(alias) == need }) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names) // Aliases come in no order.
+	return slices.Compact(names)
+}
+
+// ofBus tells names by which devices are found, of which guests have few.
+func ofBus(alias string) bool {
+	for _, bus := range []string{"pci:", "usb:", "acpi", "of:", "platform:", "dmi", "cpu:"} {
+		if strings.HasPrefix(alias, bus) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,205 @@
+package matrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/skbench/skbench/ci/matrix/job"
+	"github.com/skbench/skbench/ci/matrix/vm"
+)
+
+// Options are what a run may choose. Tree, List and Out are needed.
+type Options struct {
+	Tree    string   // the module's root, from which suites and the guest's programs are built
+	List    string   // of kernels
+	Kernels []string // names of the list, folders, "host"; none: all of the list
+	Run     string   // pattern of tests, as go test -run takes it
+	Quick   bool     // one scenario of each kind
+	Suites  []string // folders with Go tests; none: those of the datapath
+	Objects []string // ELF objects whose programs are loaded
+	Shard   Shard
+	// Parallel is how many guests run side by side; 0: as many as there are processors, less one.
+	Parallel int
+	// MemoryMiB is a guest's memory; 0: 1024.
+	MemoryMiB int
+	// Out is the folder of matrix.json, which files are put below.
+	Out string
+	// Progress is told what is going on, from any goroutine; may be nil.
+	Progress func(string)
+}
+
+// Shard is one part of a matrix: every Of-th kernel. The zero value is all of it.
+type Shard struct{ Number, Of int }
+
+// ParseShard reads "2/5", the second of five parts.
+func ParseShard(text string) (Shard, error) {
+	if text == "" {
+		return Shard{}, nil
+	}
+	number, of, _ := strings.Cut(text, "/")
+	s := Shard{}
+	var err1, err2 error
+	s.Number, err1 = strconv.Atoi(number)
+	s.Of, err2 = strconv.Atoi(of)
+	if errors.Join(err1, err2) != nil || s.Number < 1 || s.Of < s.Number {
+		return Shard{}, fmt.Errorf("shard %q: write i/n with 1 <= i <= n, such as 2/5", text)
+	}
+	return s, nil
+}
+
+func (s Shard) String() string {
+	if s.Of == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", s.Number, s.Of)
+}
+
+// has tells whether the i-th kernel, from 0 on, belongs to the shard.
+func (s Shard) has(i int) bool { return s.Of == 0 || i%s.Of == s.Number-1 }
+
+// plan is everything built that runs on the kernels.
+type plan struct {
+	guest, probe, test2json string // programs
+	suites                  []suite
+	objects                 []string
+	run                     string // pattern of tests
+	shared                  string // archive of the guests' common files
+	accelerator             vm.Accelerator
+}
+
+// probeStep is the step of features and objects.
+const probeStep = "probe"
+
+// makePlan builds what the options ask for into a folder. What cannot be built or is not there is left out, and told in the problems.
+func makePlan(ctx context.Context, o Options, into string) (*plan, []error, error) {
+	if _, err := regexp.Compile(o.Run); err != nil {
+		return nil, nil, fmt.Errorf("--run: %w", err)
+	}
+	b := builder{tree: o.Tree, into: into}
+	p := &plan{run: o.Run}
+	var err error
+	for pack, binary := range map[string]*string{"./ci/matrix/guest": &p.guest, "./ci/matrix/probe": &p.probe, "cmd/test2json": &p.test2json} {
+		if *binary, err = b.command(ctx, pack); err != nil {
+			return nil, nil, fmt.Errorf("%w: run this in skbench's source tree", err)
+		}
+	}
+	var problems []error
+	suites := o.Suites
+	if len(suites) == 0 && len(o.Objects) == 0 {
+		suites = standard
+	}
+	for _, folder := range suites {
+		s, err := b.suite(ctx, folder)
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		if o.Quick && folder == "scenarios" {
+			s.only = quickPattern(quick)
+		}
+		if o.Run != "" {
+			s.only = o.Run
+		}
+		p.suites = append(p.suites, s)
+	}
+	for _, object := range o.Objects {
+		path, err := filepath.Abs(object)
+		if err == nil {
+			_, err = os.Stat(path)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("object %s: %w: name an ELF file that clang -target bpf made", object, err))
+			continue
+		}
+		if slices.ContainsFunc(p.objects, func(other string) bool { return filepath.Base(other) == filepath.Base(path) }) {
+			problems = append(problems, fmt.Errorf("object %s: another of that name is there already: give it another name", object))
+			continue
+		}
+		p.objects = append(p.objects, path)
+	}
+	return p, problems, nil
+}
+
+// patience is how long a step may take by the guest's clock. Tests that hang are found sooner, by their silence.
+const patience = time.Hour
+
+// job is what is still to be done: all steps but those that ended, and of the one that was cut short the tests that have no cell yet.
+func (p *plan) job(at places, c *collector, slowdown int) job.Job {
+	var todo job.Job
+	env := []string{fmt.Sprintf("SKBENCH_SLOWDOWN=%d", slowdown)}
+	if !c.ended[probeStep] && c.cells[cellName{probeStep, wholeSuite}] == nil {
+		probe := job.Step{Name: probeStep, Command: []string{at.program(p.probe)}, Env: env, Limit: patience}
+		for _, object := range p.objects {
+			probe.Command = append(probe.Command, at.object(object))
+		}
+		todo.Steps = append(todo.Steps, probe)
+	}
+	for _, s := range p.suites {
+		if c.ended[s.name] || c.cells[cellName{s.name, wholeSuite}] != nil {
+			continue
+		}
+		command := []string{at.program(p.test2json), "-t", "-p", s.pack, at.binary(s),
+			"-test.v=test2json", "-test.parallel=1", "-test.timeout=0", "-test.paniconexit0"}
+		if s.only != "" {
+			command = append(command, "-test.run="+s.only)
+		}
+		if skip := c.skip(s.name); skip != "" {
+			command = append(command, "-test.skip="+skip)
+		}
+		todo.Steps = append(todo.Steps, job.Step{Name: s.name, Command: command, Env: env, Dir: at.suite(s.name), Limit: patience})
+	}
+	return todo
+}
+
+// skip matches a suite's tests that have their cells from an earlier boot: those that ended with all their parts, and the parts that took the guest
+// down.
+func (c *collector) skip(suite string) string {
+	var patterns []string
+	broken := map[string]bool{} // top tests with a part that died
+	for name, cell := range c.cells {
+		if name.suite == suite && (cell.State == Crash || cell.State == Timeout) {
+			top, _, _ := strings.Cut(name.test, "/")
+			broken[top] = true
+			if !c.around(name) {
+				patterns = append(patterns, exactly(name.test))
+			}
+		}
+	}
+	for name := range c.cells {
+		if name.suite == suite && !strings.Contains(name.test, "/") && !broken[name.test] {
+			patterns = append(patterns, exactly(name.test))
+		}
+	}
+	slices.Sort(patterns)
+	return strings.Join(patterns, "|")
+}
+
+// around tells whether a test has parts with cells of their own.
+func (c *collector) around(test cellName) bool {
+	for name := range c.cells {
+		if name.suite == test.suite && strings.HasPrefix(name.test, test.test+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// exactly is a pattern, as -test.run takes it, for one test or subtest.
+func exactly(test string) string {
+	parts := strings.Split(test, "/")
+	for i, part := range parts {
+		parts[i] = "^" + regexp.QuoteMeta(part) + "$"
+	}
+	return strings.Join(parts, "/")
+}

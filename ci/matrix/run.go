@@ -1,0 +1,271 @@
+package matrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skbench/skbench/ci/matrix/job"
+	"github.com/skbench/skbench/ci/matrix/kernel"
+	"github.com/skbench/skbench/ci/matrix/vm"
+)
+
+// Run runs the matrix. What keeps one kernel or suite out is told in the matrix and hinders no other; the error is what keeps all of them out.
+func Run(ctx context.Context, o Options) (*Matrix, error) {
+	list, err := kernel.ReadList(o.List)
+	if err != nil {
+		return nil, err
+	}
+	matrix := &Matrix{Schema: Schema, Shard: o.Shard.String()}
+	kernels, err := list.Select(o.Kernels...)
+	matrix.trouble(err)
+	if len(kernels) == 0 {
+		return nil, err
+	}
+	work, err := os.MkdirTemp("", "skbench-matrix-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	o.say("building what runs on the kernels")
+	p, problems, err := makePlan(ctx, o, work)
+	if err != nil {
+		return nil, err
+	}
+	matrix.trouble(problems...)
+	cacheDir, err := kernel.UserCache()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{
+		Options: o, plan: p, work: work,
+		cache: kernel.Cache{Dir: cacheDir, Mirror: list.Mirror, Progress: o.say},
+	}
+	if err := r.share(); err != nil {
+		return nil, err
+	}
+	var columns errgroup.Group
+	columns.SetLimit(o.parallel())
+	for i, k := range kernels {
+		if !o.Shard.has(i) {
+			continue
+		}
+		column := &Column{Name: k.Name, Cells: []*Cell{}}
+		matrix.Kernels = append(matrix.Kernels, column)
+		columns.Go(func() error {
+			r.column(ctx, k, column)
+			return nil
+		})
+	}
+	_ = columns.Wait()
+	matrix.Environment = environment(r.accelerator, o)
+	return matrix, ctx.Err()
+}
+
+// trouble notes problems, one a line.
+func (m *Matrix) trouble(problems ...error) {
+	for _, problem := range problems {
+		if problem != nil {
+			m.Problems = append(m.Problems, strings.Split(problem.Error(), "\n")...)
+		}
+	}
+}
+
+func (o Options) say(what string) {
+	if o.Progress != nil {
+		o.Progress(what)
+	}
+}
+
+func (o Options) parallel() int {
+	if o.Parallel > 0 {
+		return o.Parallel
+	}
+	return max(1, runtime.NumCPU()-1)
+}
+
+// run is a matrix being made.
+type run struct {
+	Options
+	*plan
+	work  string // folder that goes with the run
+	cache kernel.Cache
+	kvm   sync.Once
+}
+
+// share writes the files that all guests have.
+func (r *run) share() error {
+	r.shared = filepath.Join(r.work, "shared.cpio")
+	file, err := os.Create(r.shared)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.base(file), file.Close())
+}
+
+// column fills in a kernel's column.
+func (r *run) column(ctx context.Context, k kernel.Kernel, column *Column) {
+	c := newCollector(column, r.Out)
+	start := time.Now()
+	var err error
+	if k.Name == kernel.Host {
+		err = r.host(ctx, c)
+	} else {
+		err = r.guests(ctx, k, c)
+	}
+	if err != nil {
+		column.Problem = err.Error()
+	}
+	column.Seconds = time.Since(start).Seconds()
+	column.Cells = c.cellsInOrder()
+	r.say(fmt.Sprintf("kernel %s: %s", column.Name, column.summary()))
+}
+
+// host runs the job on the machine itself.
+func (r *run) host(ctx context.Context, c *collector) error {
+	c.column.Machine, c.started = kernel.Host, time.Now()
+	if os.Geteuid() != 0 {
+		return errors.New("the machine's own kernel needs root, to make network namespaces and load BPF programs: run it with sudo")
+	}
+	release, err := hostRelease()
+	if err != nil {
+		return err
+	}
+	c.take(job.Record{Kind: job.Hello, Text: release})
+	c.column.BootSeconds = 0
+	return r.job(onHost(r.Tree), c, 1).Run(ctx, filepath.Join(r.work, "artefacts"), c.take)
+}
+
+// A guest may send nothing for silence, and run for limit, in processor time.
+const (
+	silence = 90 * time.Second
+	limit   = 30 * time.Minute
+)
+
+// maxBoots is how often a kernel is booted, each time after a test that took the guest down.
+const maxBoots = 6
+
+// guests runs the job in virtual machines: one, and another for what was left whenever a test took the guest with it.
+func (r *run) guests(ctx context.Context, k kernel.Kernel, c *collector) error {
+	ready, err := r.cache.Get(ctx, k)
+	if err != nil {
+		return err
+	}
+	c.column.Origin, c.column.Release = ready.Origin, ready.Release
+	r.kvm.Do(func() { r.accelerator = r.findAccelerator(ctx, ready) })
+	c.column.Machine = string(r.accelerator)
+	console := filepath.Join(r.work, k.Name+".console")
+	for {
+		todo := r.job(inGuest(), c, r.slowdown())
+		if len(todo.Steps) == 0 {
+			return nil
+		}
+		if c.column.Boots == maxBoots {
+			return fmt.Errorf("the guest died or hung %d times: the rest of its tests was not run", maxBoots)
+		}
+		root, err := r.initramfs(ready, todo, r.work)
+		if err != nil {
+			return err
+		}
+		machine := vm.Machine{Image: ready.Image, Initramfs: root, Accelerator: r.accelerator, MemoryMiB: r.MemoryMiB, Console: console, Silence: silence, Limit: limit}
+		r.say(fmt.Sprintf("kernel %s: booting %s", k.Name, ready.Release))
+		c.started, c.step = time.Now(), ""
+		c.column.Boots++
+		err = machine.Run(ctx, c.take)
+		os.Remove(root)
+		if err == nil {
+			continue // Nothing is left to do, as the next job shows.
+		}
+		last := lastOf(console)
+		if ctx.Err() != nil || c.step == "" { // It never came up.
+			c.column.Console = last
+			return err
+		}
+		state := Crash
+		if errors.Is(err, vm.ErrHung) {
+			state = Timeout
+		}
+		if errors.Is(err, vm.ErrDied) {
+			err = died(last)
+		}
+		c.cut(state, err.Error(), last)
+	}
+}
+
+// died says what a guest died of, from its last console lines.
+func died(console string) error {
+	for line := range strings.Lines(console) {
+		if _, why, ok := strings.Cut(line, "Kernel panic - not syncing: "); ok {
+			return fmt.Errorf("the kernel panicked: %s", strings.TrimSpace(why))
+		}
+	}
+	return errors.New("the guest died")
+}
+
+// lastOf is the end of a console's log.
+func lastOf(console string) string {
+	text, err := os.ReadFile(console)
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(string(text), "\r", "")), "\n")
+	return strings.Join(lines[max(0, len(lines)-lastLines):], "\n")
+}
+
+// slowdown is how many times longer tests wait before they give up: system calls take 3 to 4 times longer under emulation, and more when the host's
+// processors are shared.
+func (r *run) slowdown() int {
+	if r.accelerator == vm.TCG {
+		return 10
+	}
+	return 1
+}
+
+// findAccelerator boots the kernel with KVM to see whether that works: where it cannot be used, asking for it often succeeds all the same.
+func (r *run) findAccelerator(ctx context.Context, k *kernel.Ready) vm.Accelerator {
+	if file, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0); err != nil {
+		return vm.TCG
+	} else if file.Close(); !r.provesKVM(ctx, k) {
+		r.say("KVM boots no kernel here: using emulation")
+		return vm.TCG
+	}
+	return vm.KVM
+}
+
+func (r *run) provesKVM(ctx context.Context, k *kernel.Ready) bool {
+	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
+	defer stop()
+	root, err := r.initramfs(k, job.Job{}, r.work)
+	if err != nil {
+		return false
+	}
+	defer os.Remove(root)
+	machine := vm.Machine{Image: k.Image, Initramfs: root, Accelerator: vm.KVM, Console: filepath.Join(r.work, "kvm.console")}
+	return machine.Run(ctx, func(job.Record) {}) == nil
+}
+
+// summary counts the column's cells.
+func (c *Column) summary() string {
+	if c.Problem != "" {
+		return c.Problem
+	}
+	counts := map[State]int{}
+	for _, cell := range c.Cells {
+		counts[cell.State]++
+	}
+	var parts []string
+	for _, state := range []State{Pass, Fail, Unsupported, Inconclusive, Crash, Timeout} {
+		if n := counts[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	return fmt.Sprintf("%s in %.0f s", strings.Join(parts, ", "), c.Seconds)
+}

@@ -1,0 +1,97 @@
+package matrix
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// suite is tests built to run on other kernels.
+type suite struct {
+	name     string
+	binary   string // of `go test -c`
+	pack     string // the package's import path, as go test -json says it
+	testdata string // its folder testdata, or ""
+	only     string // pattern for -test.run, or ""
+}
+
+// standard are the suites that run when none is named: the datapath's behaviour, and the table of features held against the probes.
+var standard = []string{"scenarios", "harness/feature"}
+
+// builder builds what runs on the kernels: statically, since a guest has no libraries but those that it is given.
+type builder struct {
+	tree string // the module's root
+	into string
+}
+
+// suite builds the tests of a folder with Go's tests in it, of this module or another.
+func (b builder) suite(ctx context.Context, folder string) (suite, error) {
+	path := folder
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(b.tree, path)
+	}
+	tests, err := filepath.Glob(filepath.Join(path, "*_test.go"))
+	if err != nil || len(tests) == 0 {
+		return suite{}, fmt.Errorf("suite %s: there are no Go tests in it: name a folder that has some", folder)
+	}
+	name := filepath.ToSlash(filepath.Clean(folder))
+	s := suite{name: name, binary: filepath.Join(b.into, strings.NewReplacer("/", "-", "..", "up").Replace(name)+".test")}
+	if err := b.run(ctx, path, "test", "-c", "-ldflags=-s -w", "-o", s.binary, "."); err != nil {
+		return suite{}, fmt.Errorf("suite %s does not build: %w", folder, err)
+	}
+	listed, err := b.output(ctx, path, "list", ".")
+	if err != nil {
+		return suite{}, fmt.Errorf("suite %s: %w", folder, err)
+	}
+	s.pack = strings.TrimSpace(listed)
+	if info, err := os.Stat(filepath.Join(path, "testdata")); err == nil && info.IsDir() {
+		s.testdata = filepath.Join(path, "testdata")
+	}
+	return s, nil
+}
+
+// command builds a command of this module or of Go's own.
+func (b builder) command(ctx context.Context, pack string) (string, error) {
+	binary := filepath.Join(b.into, filepath.Base(pack))
+	if err := b.run(ctx, b.tree, "build", "-ldflags=-s -w", "-o", binary, pack); err != nil {
+		return "", fmt.Errorf("build %s: %w", pack, err)
+	}
+	return binary, nil
+}
+
+func (b builder) run(ctx context.Context, dir string, args ...string) error {
+	_, err := b.output(ctx, dir, args...)
+	return err
+}
+
+func (b builder) output(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath")
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		if errors.Is(err, exec.ErrNotFound) {
+			return "", errors.New("there is no go to build with: install Go (https://go.dev/dl)")
+		}
+		return "", fmt.Errorf("%w: %s", err, strings.Join(strings.Fields(complaint.String()), " "))
+	}
+	return out.String(), nil
+}
+
+// quick names one scenario of each kind. A test holds it against the scenarios that there are.
+var quick = []string{
+	"TestSameNode", "TestCrossNode", "TestHostRoutingBypassesNetfilter", "TestFallbackHooks", "TestPodToWorldIsMasqueraded", "TestGatewayAnswers", "TestNodePort",
+	"TestClusterIP", "TestDropsHaveAReason",
+}
+
+// quickPattern matches the quick scenarios.
+func quickPattern(names []string) string {
+	return "^(" + strings.Join(slices.Sorted(slices.Values(names)), "|") + ")$"
+}

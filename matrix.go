@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/skbench/skbench/ci/matrix"
+)
+
+type matrixCommand struct {
+	Kernels  []string `help:"Kernels by their names in the list, folders (with a slash in them), or host for this machine's own; all of the list otherwise." placeholder:"NAME"`
+	Pattern  string   `name:"run" help:"Run only tests that match, as go test -run does." placeholder:"REGEXP"`
+	Quick    bool     `help:"One scenario of each kind."`
+	Suite    []string `help:"Folder with Go tests, in place of the datapath's own suites; can be repeated." placeholder:"DIR" sep:"none"`
+	Object   []string `help:"ELF object whose programs are loaded on each kernel; can be repeated." placeholder:"FILE" sep:"none"`
+	Shard    string   `help:"Run only part i of n; skbench report merge joins them." placeholder:"I/N"`
+	Parallel int      `help:"Guests side by side; one less than there are processors otherwise."`
+	Memory   int      `help:"Memory of a guest in MiB." default:"1024"`
+	List     string   `help:"List of kernels." default:"ci/kernels.yaml" type:"path"`
+	Out      string   `help:"Folder to write the report to." default:"out/matrix" type:"path"`
+}
+
+// errMatrix is said below the matrix, which shows what is meant.
+var errMatrix = errors.New("not every cell of the matrix is as it should be")
+
+func (c *matrixCommand) Run(ctx context.Context) error {
+	shard, err := matrix.ParseShard(c.Shard)
+	if err != nil {
+		return err
+	}
+	tree, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	progress := newProgress(os.Stderr)
+	result, err := matrix.Run(ctx, matrix.Options{
+		Tree: tree, List: c.List, Kernels: c.Kernels, Run: c.Pattern, Quick: c.Quick, Suites: c.Suite, Objects: c.Object, Shard: shard,
+		Parallel: c.Parallel, MemoryMiB: c.Memory, Out: c.Out, Progress: progress.say,
+	})
+	progress.done()
+	if err != nil {
+		return err
+	}
+	if err := result.Write(c.Out); err != nil {
+		return err
+	}
+	fmt.Println(filepath.Join(c.Out, "matrix.json"))
+	if result.Failed() {
+		return errMatrix
+	}
+	return nil
+}
