@@ -111,8 +111,15 @@ static __always_inline __u16 ctx_fib_len(__u32 l3_len __attribute__((unused)))
 
 static __always_inline __u32 ctx_copy(struct context *ctx, void *to, __u32 len)
 {
-	if (len == 0 || len > CTX_COPY_MAX)
+	/*
+	 * The helper wants a length that is known not to be 0. Before 6.8 the verifier learns nothing from a comparison with 0,
+	 * but it does from one with a maximum. The barrier keeps the compiler from comparing what is not passed on.
+	 */
+	len -= 1;
+	barrier_var(len);
+	if (len > CTX_COPY_MAX - 1)
 		return 0;
+	len += 1;
 	return bpf_skb_load_bytes(ctx, 0, to, len) ? 0 : len;
 }
 
