@@ -138,13 +138,6 @@ const patience = time.Hour
 func (p *plan) job(at places, c *collector, slowdown int) job.Job {
 	var todo job.Job
 	env := []string{fmt.Sprintf("SKBENCH_SLOWDOWN=%d", slowdown)}
-	if !c.ended[probeStep] && c.cells[cellName{probeStep, wholeSuite}] == nil {
-		probe := job.Step{Name: probeStep, Command: []string{at.program(p.probe)}, Env: env, Limit: patience}
-		for _, object := range p.objects {
-			probe.Command = append(probe.Command, at.object(object))
-		}
-		todo.Steps = append(todo.Steps, probe)
-	}
 	for _, s := range p.suites {
 		if c.ended[s.name] || c.cells[cellName{s.name, wholeSuite}] != nil {
 			continue
@@ -158,6 +151,13 @@ func (p *plan) job(at places, c *collector, slowdown int) job.Job {
 			command = append(command, "-test.skip="+skip)
 		}
 		todo.Steps = append(todo.Steps, job.Step{Name: s.name, Command: command, Env: env, Dir: at.suite(s.name), Limit: patience})
+	}
+	if !c.ended[probeStep] && c.cells[cellName{probeStep, wholeSuite}] == nil {
+		probe := job.Step{Name: probeStep, Command: []string{at.program(p.probe)}, Env: env, Limit: patience}
+		for _, object := range p.objects {
+			probe.Command = append(probe.Command, at.object(object))
+		}
+		todo.Steps = append(todo.Steps, probe)
 	}
 	return todo
 }
