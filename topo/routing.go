@@ -35,9 +35,17 @@ func (m *Machine) RouteAdd(prefix netip.Prefix, via ...netip.Addr) error {
 	if len(via) == 0 {
 		return fmt.Errorf("topo: a route of %s to %s leads nowhere: give it a next hop", m.name, prefix)
 	}
+	return m.putRoute(route{device: m.nic(), prefix: prefix.Masked(), via: slices.Clone(via)})
+}
+
+// RouteOnLink adds or replaces the route to prefix: who has its addresses is asked for on the link of eth0.
+func (m *Machine) RouteOnLink(prefix netip.Prefix) error {
+	return m.putRoute(route{device: m.nic(), prefix: prefix.Masked()})
+}
+
+func (m *Machine) putRoute(r route) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := route{device: m.nic(), prefix: prefix.Masked(), via: slices.Clone(via)}
 	if err := m.rtnl.do(r.request()); err != nil {
 		return fmt.Errorf("topo: %w", err)
 	}

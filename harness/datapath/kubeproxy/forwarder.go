@@ -59,7 +59,7 @@ func (n Node) leaveWayOut(t topo.Topology, machine *topo.Machine) error {
 			return nil
 		}
 	}
-	return machine.RouteAdd(everywhere, netip.Addr{})
+	return machine.RouteOnLink(everywhere)
 }
 
 // forwarder is a datapath in place.
