@@ -11,6 +11,7 @@
 #include "lib/masquerade.h"
 #include "lib/nat.h"
 #include "lib/redirect.h"
+#include "lib/reject.h"
 
 /* The two directions of the node's NIC. */
 
@@ -57,7 +58,7 @@ int from_netdev(struct context *ctx)
 		if (!entry && endpoint_none(pod)) {
 			reason = lb_open(ctx, &pkt, OUTSIDE, &entry);
 			if (reason)
-				return drop(ctx, POINT_FROM_NETDEV, reason);
+				return refuse(ctx, POINT_FROM_NETDEV, &pkt, reason);
 		}
 		if (entry && ct_rewrites_ingress(entry))
 			return translate_from_netdev(ctx, &pkt, entry);

@@ -9,6 +9,7 @@
 #include "lib/lb.h"
 #include "lib/nat.h"
 #include "lib/redirect.h"
+#include "lib/reject.h"
 #include "lib/arp.h"
 #include "lib/ndp.h"
 
@@ -33,7 +34,7 @@ static __always_inline int forward_from_container(struct context *ctx, struct pa
 		if (!entry && endpoint_none(pod)) {
 			reason = lb_open(ctx, pkt, INSIDE, &entry);
 			if (reason)
-				return drop(ctx, POINT_FROM_CONTAINER, reason);
+				return refuse(ctx, POINT_FROM_CONTAINER, pkt, reason);
 		}
 	}
 	if (entry && ct_rewrites_ingress(entry)) {

@@ -10,6 +10,7 @@
 #include "lib/lb.h"
 #include "lib/nat.h"
 #include "lib/next_hop.h"
+#include "lib/reject.h"
 
 /*
  * Services at the NIC, before the kernel has spent anything on a packet. What is
@@ -77,7 +78,7 @@ int xdp_entry(struct context *ctx)
 	if (!entry) {
 		reason = lb_open(ctx, &pkt, OUTSIDE, &entry);
 		if (reason)
-			return drop(ctx, POINT_XDP, reason);
+			return refuse(ctx, POINT_XDP, &pkt, reason);
 	}
 	if (!entry || !ct_rewrites_ingress(entry))
 		return pass(ctx, POINT_XDP);

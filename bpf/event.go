@@ -12,13 +12,13 @@ type Event struct {
 	Target  int    // interface index of the device that the packet goes to; 0: the program chose none
 	Point   Point
 	Verdict Verdict
-	Reason  DropReason // when Verdict is Drop
+	Reason  DropReason // when Verdict is Drop or Reject
 	Len     int        // bytes of the packet; 65535 stands for more, too
-	Data    []byte     // its first bytes, from the Ethernet header on, as the program left them
+	Data    []byte     // its first bytes, from the Ethernet header on, as the program left them: of a rejected one, those of the error
 }
 
 func (e Event) String() string {
-	if e.Verdict == Drop {
+	if e.Reason != NoDrop {
 		return fmt.Sprintf("%s %s %s", e.Point, e.Verdict, e.Reason)
 	}
 	return fmt.Sprintf("%s %s", e.Point, e.Verdict)

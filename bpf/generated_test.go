@@ -167,7 +167,7 @@ func (g *generated) send(t *rapid.T, from machine, in model.Flow) {
 // fate is the outcome in the model's words.
 func (o outcome) fate() model.Fate {
 	switch {
-	case o.event.Verdict == bpf.Drop:
+	case o.event.Reason != bpf.NoDrop:
 		return model.Dropped
 	case o.event.Verdict == bpf.RedirectPeer, o.event.Verdict == bpf.Pass && o.changed:
 		return model.Local

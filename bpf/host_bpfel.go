@@ -189,6 +189,11 @@ type hostPrefix struct {
 	Words [4]uint32
 }
 
+type hostQuote struct {
+	_     structs.HostLayout
+	Frame [192]uint8
+}
+
 type hostService struct {
 	_        structs.HostLayout
 	Frontend hostFrontend
@@ -260,6 +265,7 @@ const (
 	hostVerdictVERDICT_REDIRECT_PEER  hostVerdict = 3
 	hostVerdictVERDICT_REDIRECT_NEIGH hostVerdict = 4
 	hostVerdictVERDICT_DROP           hostVerdict = 5
+	hostVerdictVERDICT_REJECT         hostVerdict = 6
 )
 
 // Names of all BPF objects in the ELF.
@@ -276,6 +282,7 @@ const (
 	hostMapIpcache     = "ipcache"
 	hostMapMembers     = "members"
 	hostMapMetrics     = "metrics"
+	hostMapQuotes      = "quotes"
 	hostMapServices    = "services"
 	hostMapSlots       = "slots"
 	hostMapSlowPath    = "slow_path"
@@ -345,6 +352,7 @@ type hostMapSpecs struct {
 	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
+	Quotes     *ebpf.MapSpec `ebpf:"quotes"`
 	Services   *ebpf.MapSpec `ebpf:"services"`
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
@@ -388,6 +396,7 @@ type hostMaps struct {
 	Ipcache    *ebpf.Map `ebpf:"ipcache"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
+	Quotes     *ebpf.Map `ebpf:"quotes"`
 	Services   *ebpf.Map `ebpf:"services"`
 	Slots      *ebpf.Map `ebpf:"slots"`
 	SlowPath   *ebpf.Map `ebpf:"slow_path"`
@@ -406,6 +415,7 @@ func (m *hostMaps) Close() error {
 		m.Ipcache,
 		m.Members,
 		m.Metrics,
+		m.Quotes,
 		m.Services,
 		m.Slots,
 		m.SlowPath,

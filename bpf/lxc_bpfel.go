@@ -26,6 +26,7 @@ const (
 	lxcMapIpcache        = "ipcache"
 	lxcMapMembers        = "members"
 	lxcMapMetrics        = "metrics"
+	lxcMapQuotes         = "quotes"
 	lxcMapServices       = "services"
 	lxcMapSlots          = "slots"
 	lxcMapSlowPath       = "slow_path"
@@ -95,6 +96,7 @@ type lxcMapSpecs struct {
 	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
+	Quotes     *ebpf.MapSpec `ebpf:"quotes"`
 	Services   *ebpf.MapSpec `ebpf:"services"`
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
@@ -138,6 +140,7 @@ type lxcMaps struct {
 	Ipcache    *ebpf.Map `ebpf:"ipcache"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
+	Quotes     *ebpf.Map `ebpf:"quotes"`
 	Services   *ebpf.Map `ebpf:"services"`
 	Slots      *ebpf.Map `ebpf:"slots"`
 	SlowPath   *ebpf.Map `ebpf:"slow_path"`
@@ -156,6 +159,7 @@ func (m *lxcMaps) Close() error {
 		m.Ipcache,
 		m.Members,
 		m.Metrics,
+		m.Quotes,
 		m.Services,
 		m.Slots,
 		m.SlowPath,

@@ -35,6 +35,7 @@ const (
 	RedirectPeer  = Verdict(hostVerdictVERDICT_REDIRECT_PEER)
 	RedirectNeigh = Verdict(hostVerdictVERDICT_REDIRECT_NEIGH)
 	Drop          = Verdict(hostVerdictVERDICT_DROP)
+	Reject        = Verdict(hostVerdictVERDICT_REJECT) // dropped, and its sender told by an ICMP error out of the same device
 )
 
 var verdictNames = []string{
@@ -44,6 +45,7 @@ var verdictNames = []string{
 	RedirectPeer:  "REDIRECT_PEER",
 	RedirectNeigh: "REDIRECT_NEIGH",
 	Drop:          "DROP",
+	Reject:        "REJECT",
 }
 
 func (v Verdict) String() string { return nameOf(verdictNames, int(v), "Verdict") }

@@ -221,7 +221,7 @@ func (r *rig) run(t testing.TB, at hook, in []byte) outcome {
 	require.Equal(t, at.point, out.event.Point)
 	require.Equal(t, at.device, out.event.Device)
 	require.Equal(t, at.code(out.event.Verdict), code, "code of verdict %s", out.event.Verdict)
-	require.Equal(t, out.event.Verdict == bpf.Drop, out.event.Reason != bpf.NoDrop, "reason %s of verdict %s", out.event.Reason, out.event.Verdict)
+	require.Equal(t, out.event.Verdict == bpf.Drop || out.event.Verdict == bpf.Reject, out.event.Reason != bpf.NoDrop, "reason %s of verdict %s", out.event.Reason, out.event.Verdict)
 	require.Equal(t, len(data), out.event.Len)
 	require.Equal(t, data[:min(len(data), 192)], out.event.Data, "the event carries the packet as it left")
 	return out
@@ -246,7 +246,7 @@ const eventRecord = 8 + 216 // the ring buffer's header and struct event
 // code is what a program returns for a verdict.
 func (h hook) code(v bpf.Verdict) uint32 {
 	if h.point == bpf.AtXDP {
-		return map[bpf.Verdict]uint32{bpf.Drop: 1, bpf.Pass: 2, bpf.Tx: 3}[v]
+		return map[bpf.Verdict]uint32{bpf.Drop: 1, bpf.Pass: 2, bpf.Tx: 3, bpf.Reject: 3}[v]
 	}
 	switch v {
 	case bpf.Pass:

@@ -184,23 +184,26 @@ func (n *Node) publish(written []*version, remove []Frontend) (err error) {
 	return nil
 }
 
-// retire removes the versions that were replaced.
+// retire removes the versions that were replaced, and the flows that must not outlive them.
 func (n *Node) retire(written []*version, remove []Frontend) error {
 	t := n.services
+	gone := stale{}
 	var errs []error
 	for _, f := range remove {
 		if old := t.served[f]; old != nil {
+			gone.left(old, nil)
 			errs = append(errs, n.erase(old, nil, true))
 			delete(t.served, f)
 		}
 	}
 	for _, v := range written {
 		if old := t.served[v.Frontend]; old != nil {
+			gone.left(old, v)
 			errs = append(errs, n.erase(old, v, true))
 		}
 		t.served[v.Frontend] = v
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, n.forget(gone))...)
 }
 
 // erase removes a version, but what other, the one before or after it, has too. Seen: programs may be reading it.
@@ -218,17 +221,25 @@ func (t *serviceTable) take(from *spans, count uint32, what, option string) (uin
 		return first, nil
 	}
 	if len(from.retired) > 0 {
-		if err := t.fence.wait(); err != nil {
+		if err := t.wait(); err != nil {
 			return 0, err
 		}
-		t.numbers.reuse()
-		t.slots.reuse()
-		t.places.reuse()
 		if first, ok := from.take(count); ok {
 			return first, nil
 		}
 	}
 	return 0, fmt.Errorf("no room for %d more %s: load with larger MapSizes.%s", count, what, option)
+}
+
+// wait waits until no program can see what is retired.
+func (t *serviceTable) wait() error {
+	if err := t.fence.wait(); err != nil {
+		return err
+	}
+	t.numbers.reuse()
+	t.slots.reuse()
+	t.places.reuse()
+	return nil
 }
 
 func (t *serviceTable) release(to *spans, returned span, seen bool) {

@@ -214,23 +214,70 @@ func TestServiceThatOnlyPodsReach(t *testing.T) {
 	}
 }
 
+// TestServiceWithoutBackend has the sender told, and quoted what it sent.
 func TestServiceWithoutBackend(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	for _, f := range families {
-		r.serve(t, bpf.TCP, node1.at(f, 30080))
-		for _, at := range []hook{r.xdp(), r.fromNetdev()} {
-			r.send(t, at, client, node1, message(bpf.TCP, client.at(f, 40000), node1.at(f, 30080))).dropped(t, bpf.NoBackend)
+	eachFlow(t, balanced, func(t *testing.T, f family, p bpf.Protocol) {
+		r.serve(t, p, node1.at(f, 30080))
+		for _, c := range []struct {
+			at       hook
+			from, to machine
+		}{{r.xdp(), client, node1}, {r.fromNetdev(), client, node1}, {r.fromA(), podA, lxcA}} {
+			for _, size := range []int{16, 17, 31, 1400} {
+				request := message(p, c.from.at(f, 40000), node1.at(f, 30080))
+				out := r.send(t, c.at, c.from, c.to, withPayload(request, size))
+				out.is(t, bpf.Reject, c.at.device)
+				require.Equal(t, bpf.NoBackend, out.event.Reason)
+				out.became(t, frame(c.to, c.from), hops(f, 64), unreachable(f, node1, c.from, request))
+			}
 		}
-		r.send(t, r.fromA(), podA, lxcA, message(bpf.TCP, podA.at(f, 40000), node1.at(f, 30080))).dropped(t, bpf.NoBackend)
-	}
+		require.Empty(t, r.checkFlows(t))
+	})
 	metrics, err := r.Metrics()
 	require.NoError(t, err)
 	for _, m := range metrics {
 		require.Equal(t, bpf.NoBackend, m.Reason, "%+v", m)
-		require.EqualValues(t, 2, m.Packets, "%+v", m)
+		require.EqualValues(t, 4*4, m.Packets, "%+v", m)
 	}
 	require.Len(t, metrics, 3)
+}
+
+// withPayload is message with a payload of so many bytes.
+func withPayload(message packet.Template, size int) packet.Template {
+	switch m := message.(type) {
+	case packet.TCP:
+		m.Payload = make([]byte, size)
+		return m
+	case packet.UDP:
+		m.Payload = make([]byte, size)
+		return m
+	}
+	return message
+}
+
+// unreachable is what tells to that from has nobody at the port that about is for.
+func unreachable(f family, from, to machine, about packet.Template) packet.Template {
+	if f == v6 {
+		return packet.ICMPv6{Src: from.ipv6, Dst: to.ipv6, Type: packet.ICMPv6DestinationUnreachable, Code: packet.ICMPv6PortUnreachable, Embedded: about}
+	}
+	return packet.ICMP{Src: from.ipv4, Dst: to.ipv4, Type: packet.ICMPDestinationUnreachable, Code: packet.ICMPPortUnreachable, Embedded: about}
+}
+
+// TestNobodyIsTold has no backend for packets whose source is not one machine.
+func TestNobodyIsTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, f := range families {
+		r.serve(t, bpf.UDP, node1.at(f, 30080))
+		for _, from := range []machine{
+			host("0.0.0.1", "::", ""), host("127.0.0.1", "::1", ""), host("224.0.0.1", "ff02::1", ""), host("255.255.255.255", "ff0e::1", ""),
+		} {
+			for _, at := range []hook{r.xdp(), r.fromNetdev()} {
+				r.send(t, at, client, node1, message(bpf.UDP, from.at(f, 40000), node1.at(f, 30080))).dropped(t, bpf.NoBackend)
+			}
+		}
+	}
 }
 
 func TestServiceSpreadsFlows(t *testing.T) {
@@ -252,20 +299,39 @@ func TestServiceSpreadsFlows(t *testing.T) {
 	}
 }
 
+// TestServiceChanges gives a service another backend, and then takes it away.
 func TestServiceChanges(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	first := message(bpf.TCP, client.at(v4, 40000), node1.at(v4, 30080))
-	second := message(bpf.TCP, client.at(v4, 40001), node1.at(v4, 30080))
+	eachFlow(t, balanced, func(t *testing.T, f family, p bpf.Protocol) {
+		require.NoError(t, r.DeleteFlows())
+		frontend := bpf.Frontend{Addr: node1.at(f, 30080), Protocol: p}
+		first := message(p, client.at(f, 40000), frontend.Addr)
+		second := message(p, client.at(f, 40001), frontend.Addr)
+		dst := func(m packet.Template) netip.AddrPort { return r.send(t, r.xdp(), client, node1, m).Dst() }
+		old, after := remote.at(f, 80), remote2.at(f, 80)
+		kept := old
+		if p == bpf.UDP {
+			kept = after
+		}
 
-	r.serve(t, bpf.TCP, node1.at(v4, 30080), remote.at(v4, 80))
-	require.Equal(t, remote.at(v4, 80), r.send(t, r.xdp(), client, node1, first).Dst())
-	r.serve(t, bpf.TCP, node1.at(v4, 30080), remote2.at(v4, 80))
-	require.Equal(t, remote.at(v4, 80), r.send(t, r.xdp(), client, node1, first).Dst(), "a running flow keeps its backend")
-	require.Equal(t, remote2.at(v4, 80), r.send(t, r.xdp(), client, node1, second).Dst(), "a new one finds the new backend")
+		r.serve(t, p, frontend.Addr, old)
+		require.Equal(t, old, dst(first))
+		r.serve(t, p, frontend.Addr, old, after)
+		require.Equal(t, old, dst(first), "the flow's backend is one still")
+		r.serve(t, p, frontend.Addr, after)
+		require.Equal(t, kept, dst(first), "a running flow of TCP keeps its backend, one of UDP does not stay with one that is gone")
+		require.Equal(t, after, dst(second), "a new one finds the new backend")
 
-	require.NoError(t, r.DeleteService(bpf.Frontend{Addr: node1.at(v4, 30080), Protocol: bpf.TCP}))
-	r.send(t, r.xdp(), client, node1, message(bpf.TCP, client.at(v4, 40002), node1.at(v4, 30080))).untouched(t)
+		require.NoError(t, r.DeleteService(frontend))
+		r.send(t, r.xdp(), client, node1, message(p, client.at(f, 40002), frontend.Addr)).untouched(t)
+		if p == bpf.UDP {
+			r.send(t, r.xdp(), client, node1, first).untouched(t)
+			require.Empty(t, r.checkFlows(t))
+		} else {
+			require.Equal(t, kept, dst(first))
+		}
+	})
 	used, err := r.Used()
 	require.NoError(t, err)
 	require.Zero(t, used)

@@ -27,16 +27,16 @@ func TestDropsHaveAReason(t *testing.T) {
 		}{
 			{"a pod sends from another's address", pod,
 				packet.UDP{Src: netip.AddrPortFrom(client.Addr(), 53), Dst: web.AddrPort(53)}, web,
-				"node1/lxc-client from-container", "INVALID_SOURCE"},
+				"node1/lxc-client from-container DROP", "INVALID_SOURCE"},
 			{"a service without backends", client,
 				packet.TCP{Dst: node1.AddrPort(30080)}, web,
-				"node1/eth0 xdp", "NO_BACKEND"},
+				"node1/eth0 xdp REJECT", "NO_BACKEND"},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				before := lab.Drops(t)["node1"][c.reason]
 				sent := c.from.Send(t, c.packet)
 				c.to.ExpectNone(t, packet.Layers{})
-				lab.Trace(t, sent).Passed(t, c.where+" DROP "+c.reason)
+				lab.Trace(t, sent).Passed(t, c.where+" "+c.reason)
 				require.Equal(t, before+1, lab.Drops(t)["node1"][c.reason])
 			})
 		}

@@ -84,6 +84,7 @@ struct in6_addr {
 };
 
 /* linux/ip.h, little-endian bit fields (the build targets bpfel only) */
+#define IP_DF 0x4000
 #define IP_MF 0x2000
 #define IP_OFFSET 0x1fff
 
@@ -164,7 +165,11 @@ struct udphdr {
 
 /* linux/icmp.h, linux/icmpv6.h: one layout for an echo of either family */
 #define ICMP_ECHOREPLY 0
+#define ICMP_DEST_UNREACH 3
+#define ICMP_PORT_UNREACH 3
 #define ICMP_ECHO 8
+#define ICMPV6_DEST_UNREACH 1
+#define ICMPV6_PORT_UNREACH 4
 #define ICMPV6_ECHO_REQUEST 128
 #define ICMPV6_ECHO_REPLY 129
 
@@ -230,6 +235,14 @@ enum {
 enum bpf_adj_room_mode {
 	BPF_ADJ_ROOM_NET = 0,
 	BPF_ADJ_ROOM_MAC = 1,
+};
+
+/* bpf_skb_adjust_room */
+enum {
+	BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 = 1ULL << 1,
+	BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 = 1ULL << 2,
+	BPF_F_ADJ_ROOM_DECAP_L3_IPV4 = 1ULL << 7, /* 6.3 */
+	BPF_F_ADJ_ROOM_DECAP_L3_IPV6 = 1ULL << 8,
 };
 
 enum xdp_action {

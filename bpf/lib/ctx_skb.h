@@ -100,6 +100,36 @@ static __always_inline int ctx_set_byte(struct context *ctx, __u32 off, __u8 val
 	return bpf_skb_store_bytes(ctx, off, &value, 1, BPF_F_RECOMPUTE_CSUM);
 }
 
+/*
+ * Makes room for len bytes between the Ethernet header, which then announces
+ * an outer header of its family, and what followed it; the room is zero.
+ */
+static __always_inline int ctx_push(struct context *ctx, __u32 len, bool ipv6)
+{
+	__u64 flags = ipv6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
+	struct ethhdr *eth;
+
+	if (bpf_skb_adjust_room(ctx, len, BPF_ADJ_ROOM_MAC, flags))
+		return -1;
+	eth = ctx_at(ctx, 0, sizeof(*eth));
+	if (!eth)
+		return -1;
+	eth->h_proto = ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+	return 0;
+}
+
+/* Cuts the packet off behind len bytes. */
+static __always_inline int ctx_trim(struct context *ctx, __u32 len)
+{
+	return bpf_skb_change_tail(ctx, len, 0);
+}
+
+/* Out of the device that the packet came in by; it must be addressed already. */
+static __always_inline int ctx_send_back(struct context *ctx)
+{
+	return bpf_redirect(ctx->ifindex, 0);
+}
+
 /* Length for bpf_fib_lookup's check against the MTU of the way out: it knows the skb, and what GSO will cut. */
 static __always_inline __u16 ctx_fib_len(__u32 l3_len __attribute__((unused)))
 {

@@ -95,6 +95,40 @@ static __always_inline int ctx_set_byte(struct context *ctx, __u32 off, __u8 val
 	return 0;
 }
 
+/*
+ * Makes room for len bytes between the Ethernet header, which then announces
+ * an outer header of its family, and what followed it.
+ */
+static __always_inline int ctx_push(struct context *ctx, __u32 len, bool ipv6)
+{
+	struct ethhdr *eth, *was;
+
+	if (bpf_xdp_adjust_head(ctx, -(int)len))
+		return -1;
+	eth = ctx_at(ctx, 0, len + sizeof(*eth));
+	if (!eth)
+		return -1;
+	was = (void *)eth + len;
+	__builtin_memcpy(eth, was, 2 * ETH_ALEN);
+	eth->h_proto = ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+	return 0;
+}
+
+/* Cuts the packet off behind len bytes. */
+static __always_inline int ctx_trim(struct context *ctx, __u32 len)
+{
+	__u64 have = ctx_data_end(ctx) - ctx_data(ctx);
+
+	barrier_var(have); /* a number now: else the compiler adds len to one of the pointers first */
+	return bpf_xdp_adjust_tail(ctx, len - have);
+}
+
+/* Out of the device that the packet came in by; it must be addressed already. */
+static __always_inline int ctx_send_back(struct context *ctx __attribute__((unused)))
+{
+	return XDP_TX;
+}
+
 /* Length for bpf_fib_lookup's check against the MTU of the way out. */
 static __always_inline __u16 ctx_fib_len(__u32 l3_len)
 {

@@ -24,6 +24,7 @@ enum __attribute__((packed)) verdict {
 	VERDICT_REDIRECT_PEER,
 	VERDICT_REDIRECT_NEIGH,
 	VERDICT_DROP,
+	VERDICT_REJECT, /* dropped; an ICMP error about it goes to its sender, back out of the device it came in by */
 };
 
 struct metric {
@@ -34,7 +35,7 @@ struct metric {
 /*
  * One row of METRIC_SLOTS counters per point: the verdicts, then in METRIC_LOST
  * the events that found the ring buffer full, then from METRIC_DROPS on the
- * drops by reason.
+ * drops by reason, whether the sender was told or not.
  */
 #define METRIC_SLOTS 64
 #define METRIC_LOST 15

@@ -64,7 +64,7 @@ __noinline int trace_event(struct context *ctx, enum trace_point point, enum ver
 static __always_inline void trace(struct context *ctx, enum trace_point point, enum verdict verdict,
 				  enum drop_reason reason, __u32 target)
 {
-	count(point, verdict == VERDICT_DROP ? METRIC_DROPS + reason : verdict, ctx_len(ctx));
+	count(point, reason ? METRIC_DROPS + reason : verdict, ctx_len(ctx));
 	if (config.trace)
 		trace_event(ctx, point, verdict, reason, target);
 }

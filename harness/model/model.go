@@ -54,16 +54,31 @@ type Node struct {
 	opened   []Flow        // by clients
 }
 
-// Serve gives a frontend its backends: new flows find one of them, the others keep what they have.
+// Serve gives a frontend its backends: new flows find one of them, the others keep what they have, except those of UDP whose
+// backend is gone.
 func (n *Node) Serve(f Frontend, backends ...netip.AddrPort) {
 	if n.services == nil {
 		n.services = map[Frontend][]netip.AddrPort{}
 	}
 	n.services[f] = slices.Clone(backends)
+	n.forgetStale(f)
 }
 
-// Withdraw forgets a frontend.
-func (n *Node) Withdraw(f Frontend) { delete(n.services, f) }
+// Withdraw forgets a frontend, and its flows of UDP.
+func (n *Node) Withdraw(f Frontend) {
+	delete(n.services, f)
+	n.forgetStale(f)
+}
+
+// forgetStale forgets flows of UDP to backends that a frontend has not.
+func (n *Node) forgetStale(f Frontend) {
+	const udp = 17
+	for _, flow := range n.Flows() {
+		if f.Protocol == udp && flow.Dst == f.Addr && flow.Protocol == f.Protocol && !slices.Contains(n.services[f], n.flows[flow].Dst) {
+			n.Forget(flow)
+		}
+	}
+}
 
 // Forget takes back a flow that the datapath has let go of, by either of its directions.
 func (n *Node) Forget(f Flow) {

@@ -70,7 +70,7 @@ func (e *events) hop(event bpf.Event) harness.Hop {
 	if device, ok := e.network.Device(event.Device); ok {
 		h.Machine, h.Device = device.Machine, device.Name
 	}
-	if event.Verdict == bpf.Drop {
+	if event.Reason != bpf.NoDrop {
 		h.Reason = event.Reason.String()
 	}
 	return h
