@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"runtime"
 	"strconv"
 	"time"
@@ -23,7 +22,6 @@ import (
 	"github.com/skbench/skbench/harness/datapath/ebpf"
 	"github.com/skbench/skbench/harness/datapath/iptables"
 	"github.com/skbench/skbench/harness/feature"
-	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
 )
 
@@ -39,13 +37,17 @@ type plan struct {
 	duration time.Duration // of each sample
 	families []topo.Family
 	loads    []int // packets/s offered, in the proportion 1 : 2 : 4
-	say      func(string)
+
+	serviceCounts []int
+	say           func(string)
 }
 
 func (o Options) plan() plan {
-	p := plan{rounds: 15, duration: 500 * time.Millisecond, families: []topo.Family{topo.IPv4, topo.IPv6}, loads: []int{75000, 150000, 300000}}
+	p := plan{rounds: 15, duration: 500 * time.Millisecond, families: []topo.Family{topo.IPv4, topo.IPv6}, loads: []int{75000, 150000, 300000},
+		serviceCounts: []int{1, 100, 1000, 10000}}
 	if o.Quick {
 		p.rounds, p.duration, p.families = 10, 300*time.Millisecond, p.families[:1]
+		p.serviceCounts = []int{1, 1000}
 	}
 	p.say = o.Progress
 	if p.say == nil {
@@ -63,9 +65,12 @@ func Run(ctx context.Context, o Options) (*Results, error) {
 	p, cpu := o.plan(), runtime.NumCPU()-1
 	results := &Results{Schema: Schema, Environment: environment(cpu)}
 	for _, family := range p.families {
-		if err := p.measure(ctx, results, traffic{family: family, flows: 1024, size: 64}, cpu); err != nil {
+		if err := p.measure(ctx, results, traffic{family: family, flows: 1024, size: 64, services: 1}, cpu); err != nil {
 			return nil, err
 		}
+	}
+	if err := p.services(ctx, results, traffic{family: topo.IPv4, flows: 8192, size: 64}, cpu); err != nil {
+		return nil, err
 	}
 	return results, nil
 }
@@ -78,23 +83,25 @@ func (p plan) measure(ctx context.Context, results *Results, t traffic, cpu int)
 	if err != nil {
 		return err
 	}
-	if err := p.saturation(ctx, results, t, sides); err != nil {
+	if err := p.saturation(ctx, results, sides); err != nil {
 		return err
 	}
-	return p.offeredLoads(ctx, results, t, sides)
+	return p.offeredLoads(ctx, results, sides)
 }
 
 // side is one of the ways that are compared: a wire, and what stands at its end.
 type side struct {
-	name  string
-	wire  *wire
-	close func() error // of the lab or network behind the wire
+	name   string
+	params map[string]string // of its results
+	wire   *wire
+	close  func() error                // of the lab or network behind the wire
+	forget func(context.Context) error // every flow that is known behind the wire
 }
 
-func (s *side) params(t traffic) map[string]string {
+func (t traffic) params(datapath string) map[string]string {
 	return map[string]string{
-		"datapath": s.name, "mode": "inline", "family": family(t.family),
-		"size": strconv.Itoa(t.size), "flows": strconv.Itoa(t.flows),
+		"datapath": datapath, "mode": "inline", "family": family(t.family),
+		"size": strconv.Itoa(t.size), "flows": strconv.Itoa(t.flows), "services": strconv.Itoa(t.services),
 	}
 }
 
@@ -141,8 +148,12 @@ func emptyPath(ctx context.Context, t traffic, cpu int) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &side{name: "empty", close: func() error { network.Close(); return nil }}
-	if s.wire, err = newWire(network, t, nodePort, cpu); err != nil {
+	s := &side{
+		name: "empty", params: t.params("empty"),
+		close:  func() error { network.Close(); return nil },
+		forget: func(context.Context) error { return nil },
+	}
+	if s.wire, err = newWire(network, t, firstNodePort, cpu); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	if err := s.wire.bounce(network); err != nil {
@@ -151,23 +162,15 @@ func emptyPath(ctx context.Context, t traffic, cpu int) (*side, error) {
 	return s, nil
 }
 
-// throughDatapath has a node port service whose one backend is a pod on another
-// node, which the tester stands in for.
+// throughDatapath has node port services whose backends are pods on another node,
+// which the tester stands in for.
 func throughDatapath(ctx context.Context, name string, d harness.Datapath, t traffic, cpu int) (*side, error) {
 	lab, err := harness.New(ctx, topo.Wire(), d, harness.Unobserved())
 	if err != nil {
 		return nil, err
 	}
-	s := &side{name: name, close: lab.Close}
-	service := harness.Service{
-		Name: "bench", Port: packet.UDPPort(backendPort), NodePort: nodePort,
-		ClusterIPv4: netip.MustParseAddr("192.168.0.1"), ClusterIPv6: netip.MustParseAddr("fd00:192:168::1"),
-		Backends: []harness.Backend{{
-			Pod: "web-on-node2", Node: "node2", Port: backendPort,
-			IPv4: topo.PodIP(topo.PodsIPv4(2), 1), IPv6: topo.PodIP(topo.PodsIPv6(2), 1),
-		}},
-	}
-	if err := lab.Serve(ctx, []harness.Service{service}); err != nil {
+	s := &side{name: name, params: t.params(name), close: lab.Close, forget: lab.Forget}
+	if err := lab.Serve(ctx, t.served()); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	if s.wire, err = newWire(lab.Network(), t, backendPort, cpu); err != nil {

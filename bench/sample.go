@@ -43,6 +43,19 @@ func (w *wire) saturate(ctx context.Context, d time.Duration) (sample, error) {
 	})
 }
 
+// once sends one packet of each flow, which may take the generator a few more
+// than that: when it is interrupted, it begins its run anew.
+func (w *wire) once(ctx context.Context) (sample, error) {
+	return w.run(ctx, func(_ time.Time, send func(uint32) error) error {
+		for left := w.flows; left > 0; left -= min(left, batch) {
+			if err := send(uint32(min(left, batch))); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	})
+}
+
 // offer sends what is due at a fixed rate in the time, in bursts of 64, and sleeps
 // between. A burst that is late is sent all the same, so the work is always that
 // of the time, however long it took.

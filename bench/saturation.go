@@ -11,7 +11,7 @@ import (
 
 // saturation measures the highest rate of each side ("pps", packets/s, the whole
 // path) and from it the cost of the datapath alone ("cost", ns/packet).
-func (p plan) saturation(ctx context.Context, results *Results, t traffic, sides []*side) error {
+func (p plan) saturation(ctx context.Context, results *Results, sides []*side) error {
 	rates, costs := map[*side][]float64{}, map[*side][]float64{}
 	err := p.interleave(sides, "packets per second", func(s *side) error {
 		got, err := s.wire.saturate(ctx, p.duration)
@@ -29,18 +29,18 @@ func (p plan) saturation(ctx context.Context, results *Results, t traffic, sides
 		return err
 	}
 	for _, s := range sides {
-		results.add("pps", s.params(t), "packets/s", rates[s])
+		results.add("pps", s.params, "packets/s", rates[s])
 	}
 	empty := sides[0]
 	for _, s := range sides[1:] {
-		results.add("cost", s.params(t), "ns/packet", difference(costs[s], costs[empty]))
+		results.add("cost", s.params, "ns/packet", difference(costs[s], costs[empty]))
 	}
 	return nil
 }
 
 // offeredLoads measures the CPU that each datapath alone takes at fixed rates
 // ("cpu", percent of one CPU): what is left of it is the applications'.
-func (p plan) offeredLoads(ctx context.Context, results *Results, t traffic, sides []*side) error {
+func (p plan) offeredLoads(ctx context.Context, results *Results, sides []*side) error {
 	for _, load := range p.loads {
 		used := map[*side][]float64{}
 		title := fmt.Sprintf("CPU at %d packets per second", load)
@@ -61,7 +61,7 @@ func (p plan) offeredLoads(ctx context.Context, results *Results, t traffic, sid
 		}
 		empty := sides[0]
 		for _, s := range sides[1:] {
-			params := maps.Clone(s.params(t))
+			params := maps.Clone(s.params)
 			params["offered"] = strconv.Itoa(load)
 			results.add("cpu", params, "%", difference(used[s], used[empty]))
 		}

@@ -4,16 +4,18 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
 )
 
-// traffic is what the tester sends: one UDP datagram of each flow in turn to the
-// node port of the node under test.
+// traffic is what the tester sends: one UDP datagram of each flow in turn to a
+// node port of the node under test. The flows are spread over the services evenly.
 type traffic struct {
-	family topo.Family
-	flows  int // a power of two, at most 65536
-	size   int // of the frame in bytes, its check sequence of 4 included, as RFC 2544 counts
+	family   topo.Family
+	flows    int // a power of two, at most 65536
+	size     int // of the frame in bytes, its check sequence of 4 included, as RFC 2544 counts
+	services int // one on each node port from firstNodePort on
 }
 
 // headers builds the beginning of each flow's frame, and one whole frame.
@@ -31,7 +33,7 @@ func (t traffic) headers(network *topo.Network) (headers []wireHeader, frame []b
 		}
 		p, err := packet.Build(packet.UDP{
 			Src:     netip.AddrPortFrom(clients, uint16(10000+i%256)),
-			Dst:     netip.AddrPortFrom(target, nodePort),
+			Dst:     netip.AddrPortFrom(target, firstNodePort+uint16(i%t.services)),
 			Payload: make([]byte, t.payload()),
 		}, packet.Defaults{SrcMAC: tester.MAC, DstMAC: node.MAC})
 		if err != nil {
@@ -58,4 +60,30 @@ func keys(n int) []uint32 {
 		all[i] = uint32(i)
 	}
 	return all
+}
+
+// pods are how many backends share the flows, so that no backend's answers need
+// more ports than a node has.
+const pods = 16
+
+// served are the services that the traffic is for. They share the backends out
+// among them; where there are more services than backends, each has one.
+func (t traffic) served() []harness.Service {
+	services := make([]harness.Service, t.services)
+	ipv4, ipv6 := netip.MustParseAddr("192.168.0.0"), netip.MustParseAddr("fd00:192:168::")
+	for i := range services {
+		ipv4, ipv6 = ipv4.Next(), ipv6.Next()
+		services[i] = harness.Service{
+			Name: fmt.Sprintf("bench%d", i), Port: packet.UDPPort(backendPort), NodePort: firstNodePort + uint16(i),
+			ClusterIPv4: ipv4, ClusterIPv6: ipv6,
+		}
+	}
+	for i := range max(t.services, pods) {
+		pod, to := 1+i%pods, &services[i%t.services]
+		to.Backends = append(to.Backends, harness.Backend{
+			Pod: fmt.Sprintf("web%d-on-node2", pod), Node: "node2", Port: backendPort,
+			IPv4: topo.PodIP(topo.PodsIPv4(2), pod), IPv6: topo.PodIP(topo.PodsIPv6(2), pod),
+		})
+	}
+	return services
 }

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	nodePort    = 30080
-	backendPort = 80
+	firstNodePort = 30000
+	backendPort   = 80
 
 	// batch is how many frames one system call generates. It bounds how late a
 	// run notices its end: 16 ms at a million a second.
@@ -31,6 +31,7 @@ type wire struct {
 	context xdpContext
 	clock   *cpuClock
 	cpu     int
+	flows   int
 }
 
 // xdpContext is struct xdp_md of linux/bpf.h, the context of a run.
@@ -43,7 +44,7 @@ type xdpContext struct {
 // destination port of what should come back. The caller closes the wire before
 // the network.
 func newWire(network *topo.Network, t traffic, wantPort uint16, cpu int) (w *wire, err error) {
-	w = &wire{cpu: cpu}
+	w = &wire{cpu: cpu, flows: t.flows}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.Close())

@@ -109,6 +109,7 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 		if node.maps[hostMapEvents], err = opts.Events.Clone(); err != nil {
 			return nil, fmt.Errorf("bpf: map events: %w", err)
 		}
+		opts.Sizes.EventBytes = opts.Events.MaxEntries()
 	}
 	for _, spec := range parsed {
 		spec = spec.Copy()

@@ -27,6 +27,10 @@ type Forwarder interface {
 	// packet sees a service half written.
 	Serve(ctx context.Context, services []Service) error
 
+	// Forget ends every flow that the datapath knows, as if none had been: the next
+	// packet of each is a first one.
+	Forget(ctx context.Context) error
+
 	// Drops counts the packets dropped so far: node → reason → packets.
 	Drops() (map[string]map[string]uint64, error)
 

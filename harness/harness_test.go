@@ -25,6 +25,7 @@ func (kernel) Up(context.Context, *topo.Network, func(harness.Hop)) (harness.For
 	return kernel{}, nil
 }
 func (kernel) Serve(context.Context, []harness.Service) error { return nil }
+func (kernel) Forget(context.Context) error                   { return nil }
 func (kernel) Drops() (map[string]map[string]uint64, error)   { return nil, nil }
 func (kernel) Phases() []topo.Phase                           { return nil }
 func (kernel) Sync(context.Context) error                     { return nil }

@@ -153,12 +153,11 @@ func (l *Lab) validate(services []Service) error {
 
 // frontends names where a service is reached, for comparison with others.
 func (s Service) frontends() []string {
-	where := []string{
-		fmt.Sprintf("%s %s", s.ClusterIPv4, s.Port),
-		fmt.Sprintf("%s %s", s.ClusterIPv6, s.Port),
-	}
-	for _, addr := range slices.Concat(s.ExternalIPs, s.LoadBalancerIPs) {
-		where = append(where, fmt.Sprintf("%s %s", addr, s.Port))
+	var where []string
+	for _, addr := range slices.Concat([]netip.Addr{s.ClusterIPv4, s.ClusterIPv6}, s.ExternalIPs, s.LoadBalancerIPs) {
+		if addr.IsValid() {
+			where = append(where, fmt.Sprintf("%s %s", addr, s.Port))
+		}
 	}
 	if s.NodePort != 0 {
 		where = append(where, fmt.Sprintf("node port %d/%s", s.NodePort, s.Port.Protocol))
@@ -169,6 +168,14 @@ func (s Service) frontends() []string {
 		}
 	}
 	return where
+}
+
+// Forget ends every flow that the datapath knows, as if none had been.
+func (l *Lab) Forget(ctx context.Context) error {
+	if err := l.forwarder.Forget(ctx); err != nil {
+		return fmt.Errorf("%s datapath: forget flows: %w", l.datapath.Name(), err)
+	}
+	return nil
 }
 
 // Drops tells how many packets the datapath dropped so far: node → reason → packets.

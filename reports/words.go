@@ -29,6 +29,12 @@ var benchmarks = map[string]benchmark{
 		title:  "CPU use of the datapath alone",
 		what:   "The part of a CPU that a datapath takes at a fixed rate: the whole way less the empty path.",
 	},
+	"services": {
+		goName: "Services",
+		title:  "Cost per packet of the datapath alone, against services",
+		what: "The time that a datapath adds to the first packet of a flow, for which it must find the service, " +
+			"and to later ones, while it serves so many services that the flows are spread over.",
+	},
 }
 
 func benchmarkOf(name string) benchmark {
@@ -59,6 +65,8 @@ func phrase(param, value string) string {
 		return value + " backend"
 	case "offered":
 		return count + " packets/s offered"
+	case "packets":
+		return value + " packets"
 	case "size":
 		if value == "imix" {
 			return "IMIX"

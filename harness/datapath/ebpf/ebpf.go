@@ -18,7 +18,7 @@ import (
 // Datapath describes the eBPF datapath: XDP on every node's NIC, TC on the NIC
 // and on the pods' devices.
 func Datapath(opts ...Option) harness.Datapath {
-	d := &datapath{name: "ebpf", trace: true}
+	d := &datapath{name: "ebpf", trace: true, sizes: labSizes}
 	for _, opt := range opts {
 		opt(d)
 	}
@@ -33,6 +33,7 @@ type datapath struct {
 	withoutHelpers bool
 	maglev         int
 	trace          bool
+	sizes          bpf.MapSizes
 }
 
 // Option changes the datapath, and its name where the change is one that users see.
@@ -69,6 +70,10 @@ func WithMaglev(entries int) Option {
 // WithoutTrace reports no hops: the programs do what production would. Counters
 // run all the same.
 func WithoutTrace() Option { return func(d *datapath) { d.trace = false } }
+
+// WithMapSizes gives each node maps of that size: [bpf.MapSizes] without a field
+// set are those of production.
+func WithMapSizes(sizes bpf.MapSizes) Option { return func(d *datapath) { d.sizes = sizes } }
 
 func (d *datapath) Name() string { return d.name }
 
@@ -148,6 +153,10 @@ func (f *forwarder) Serve(_ context.Context, services []harness.Service) error {
 	}
 	f.services = services
 	return nil
+}
+
+func (f *forwarder) Forget(ctx context.Context) error {
+	return f.each(ctx, func(n *node) error { return n.programs.DeleteFlows() })
 }
 
 func (f *forwarder) Drops() (map[string]map[string]uint64, error) {

@@ -27,8 +27,11 @@ type events struct {
 	done    chan struct{}
 }
 
+// eventBytes is the size of the ring buffer that all nodes of a lab share.
+const eventBytes = 1 << 22
+
 func newEvents(network *topo.Network, observe func(harness.Hop)) (*events, error) {
-	ring, err := bpf.NewEvents(sizes.EventBytes)
+	ring, err := bpf.NewEvents(eventBytes)
 	if err != nil {
 		return nil, err
 	}

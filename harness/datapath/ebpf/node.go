@@ -11,11 +11,9 @@ import (
 	"github.com/skbench/skbench/topo"
 )
 
-// Sizes of a lab's maps: a thirtieth of what production would take, since thirty
-// nodes may share a machine.
-var sizes = bpf.MapSizes{
+// labSizes are the sizes of maps where thirty nodes may share a machine.
+var labSizes = bpf.MapSizes{
 	Flows: 16384, Services: 32768, Slots: 262144, Backends: 16384, Clients: 4096, Sources: 4096, Pods: 256, Prefixes: 4096,
-	EventBytes: 1 << 22, // of the whole lab
 }
 
 // node is the datapath on one node: its programs, its maps, and where they are
@@ -42,7 +40,7 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 		Trace:                d.trace,
 		WithoutRedirectPeer:  d.withoutHelpers || lacks(feature.RedirectPeer),
 		WithoutRedirectNeigh: d.withoutHelpers || lacks(feature.RedirectNeigh),
-	}, bpf.Options{Events: events, Sizes: sizes})
+	}, bpf.Options{Events: events, Sizes: d.sizes})
 	return err
 }
 

@@ -96,6 +96,16 @@ func (s site) serve(ctx context.Context, services []harness.Service) error {
 	return nil
 }
 
+// Forget empties the conntrack of the nodes' kernels.
+func (f *forwarder) Forget(context.Context) error {
+	for _, s := range f.sites {
+		if err := s.machine.ForgetFlows(); err != nil { // those of both families
+			return err
+		}
+	}
+	return nil
+}
+
 func (f *forwarder) Drops() (map[string]map[string]uint64, error) {
 	drops := map[string]map[string]uint64{}
 	for _, s := range f.sites {
