@@ -75,6 +75,13 @@ func answerTo(conn *net.UnixConn, r request) {
 
 // open makes the socket of a request, as a file of its own.
 func open(r request) (*os.File, error) {
+	if r.Op == opSocket {
+		fd, err := unix.Socket(r.Domain, r.Kind|unix.SOCK_CLOEXEC, r.Protocol)
+		if err != nil {
+			return nil, err
+		}
+		return os.NewFile(uintptr(fd), opSocket), nil
+	}
 	ctx := context.Background()
 	if r.Timeout != 0 {
 		var cancel context.CancelFunc

@@ -117,6 +117,12 @@ func (p *Process) ListenPacket(ctx context.Context, network, address string) (ne
 	return net.FilePacketConn(file)
 }
 
+// Socket makes a socket as socket(2) does, from inside, and leaves all else to the caller: for what Go's net package does not
+// do, such as an IPv6 socket that talks to an IPv4 address. The caller closes the file.
+func (p *Process) Socket(ctx context.Context, domain, kind, protocol int) (*os.File, error) {
+	return p.ask(ctx, request{Op: opSocket, Domain: domain, Kind: kind, Protocol: protocol})
+}
+
 // ask sends one request and waits for its answer or for the context's end. The
 // child gives up at the context's deadline too, so nothing lingers there.
 func (p *Process) ask(ctx context.Context, r request) (*os.File, error) {
@@ -252,6 +258,7 @@ const (
 	opDial         = "dial"
 	opListen       = "listen"
 	opListenPacket = "listen-packet"
+	opSocket       = "socket"
 )
 
 // maxMessage is the longest request or reply in bytes.
@@ -262,6 +269,8 @@ type request struct {
 	Op               string
 	Network, Address string
 	Timeout          time.Duration
+
+	Domain, Kind, Protocol int // of opSocket
 }
 
 type reply struct {

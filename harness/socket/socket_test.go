@@ -99,6 +99,32 @@ func TestSocketsLiveInTheChildsNamespace(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ENETUNREACH, "lo is down in a new namespace")
 }
 
+func TestPlainSockets(t *testing.T) {
+	t.Parallel()
+	server, err := start(t).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer server.Close()
+	port := server.LocalAddr().(*net.UDPAddr).Port
+
+	socketOf := func(p *socket.Process) int {
+		file, err := p.Socket(t.Context(), unix.AF_INET6, unix.SOCK_DGRAM, 0)
+		require.NoError(t, err)
+		t.Cleanup(func() { file.Close() })
+		return int(file.Fd())
+	}
+	toIPv4 := &unix.SockaddrInet6{Port: port, Addr: [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}}
+	require.NoError(t, unix.Sendto(socketOf(start(t)), []byte("datagram"), 0, toIPv4))
+	buf := make([]byte, 100)
+	n, _, err := server.ReadFrom(buf)
+	require.NoError(t, err)
+	require.Equal(t, "datagram", string(buf[:n]))
+
+	isolated := startIsolated(t)
+	require.ErrorIs(t, unix.Sendto(socketOf(isolated), []byte("datagram"), 0, toIPv4), syscall.ENETUNREACH, "it is the child's, whoever uses it")
+	_, err = isolated.Socket(t.Context(), -1, unix.SOCK_DGRAM, 0)
+	require.ErrorIs(t, err, syscall.EAFNOSUPPORT)
+}
+
 func TestErrorsNameTheAddressAndTheCause(t *testing.T) {
 	t.Parallel()
 	p := start(t)
