@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // Kind tells what a machine is.
@@ -88,6 +90,27 @@ func (m *Machine) end(name string) (*end, error) {
 
 // nic is the machine's eth0.
 func (m *Machine) nic() Device { return m.ends[0].Device }
+
+// NetNSCookie is the number by which BPF programs know the machine's network namespace; 0 where the kernel does not tell
+// (before 5.14).
+func (m *Machine) NetNSCookie() (cookie uint64, err error) {
+	err = m.Do(func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		cookie, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+		if errors.Is(err, unix.ENOPROTOOPT) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("topo: the cookie of %s's network namespace: %w", m.name, err)
+	}
+	return cookie, nil
+}
 
 // Do runs f inside the machine, on a thread that belongs to f alone and is thrown away afterwards: sockets that f opens
 // stay in the machine for good, goroutines that f starts are not in the machine. f must not end the goroutine
