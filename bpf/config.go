@@ -23,8 +23,16 @@ type Config struct {
 	// Trace makes every program report every packet as an [Event]. Counters run always.
 	Trace bool
 
+	// NetNSCookie is that of the node's own network namespace (SO_NETNS_COOKIE), by which programs at sockets tell the node's
+	// from its pods'. 0: they do not, and the node's services are not at its loopback addresses.
+	NetNSCookie uint64
+
 	// Do as on a kernel without bpf_redirect_peer or bpf_redirect_neigh (before 5.10): use bpf_redirect.
 	WithoutRedirectPeer, WithoutRedirectNeigh bool
+
+	// Do as on a kernel without bpf_set_retval at sockets (before 6.1): a call for a service without backends fails with EPERM
+	// instead of ECONNREFUSED.
+	WithoutSetRetval bool
 }
 
 // PortRange is a range of ports, both ends included.
@@ -78,6 +86,8 @@ func (c Config) raw() (hostNodeConfig, error) {
 		Trace:            flag(c.Trace),
 		HasRedirectPeer:  flag(!c.WithoutRedirectPeer),
 		HasRedirectNeigh: flag(!c.WithoutRedirectNeigh),
+		HasSetRetval:     flag(!c.WithoutSetRetval),
+		NetnsCookie:      c.NetNSCookie,
 	}, nil
 }
 

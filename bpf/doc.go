@@ -8,6 +8,7 @@
 //	to_netdev       TC egress of the NIC   masquerading
 //	from_container  TC ingress of an lxc   services, replies, delivery to pods, the way out
 //	to_container    TC egress of an lxc    what the node's own stack sends to the pod
+//	connect4, …     sockets of a cgroup    services become backends in the system call that names them (lib/sock.h)
 //
 // The C sources are in this folder and in lib, one concept per header, each header with its types, its map and its
 // accessors. lib/ct.h tells how flows are kept, lib/lb.h how services change under traffic.

@@ -180,7 +180,9 @@ type hostNodeConfig struct {
 	Trace            uint8
 	HasRedirectPeer  uint8
 	HasRedirectNeigh uint8
-	Pad              [7]uint8
+	HasSetRetval     uint8
+	Pad              [6]uint8
+	NetnsCookie      uint64
 }
 
 type hostPrefix struct {
@@ -212,6 +214,7 @@ const (
 	hostServiceFlagSERVICE_EXTERNAL_LOCAL hostServiceFlag = 2
 	hostServiceFlagSERVICE_BACKENDS       hostServiceFlag = 4
 	hostServiceFlagSERVICE_SOURCES        hostServiceFlag = 8
+	hostServiceFlagSERVICE_NODE_PORT      hostServiceFlag = 16
 )
 
 type hostSet struct {
@@ -244,6 +247,10 @@ const (
 	hostTracePointPOINT_TO_CONTAINER   hostTracePoint = 2
 	hostTracePointPOINT_FROM_NETDEV    hostTracePoint = 3
 	hostTracePointPOINT_TO_NETDEV      hostTracePoint = 4
+	hostTracePointPOINT_CONNECT        hostTracePoint = 5
+	hostTracePointPOINT_SENDMSG        hostTracePoint = 6
+	hostTracePointPOINT_RECVMSG        hostTracePoint = 7
+	hostTracePointPOINT_GETPEERNAME    hostTracePoint = 8
 )
 
 type hostTuple struct {
@@ -266,6 +273,8 @@ const (
 	hostVerdictVERDICT_REDIRECT_NEIGH hostVerdict = 4
 	hostVerdictVERDICT_DROP           hostVerdict = 5
 	hostVerdictVERDICT_REJECT         hostVerdict = 6
+	hostVerdictVERDICT_BALANCE        hostVerdict = 7
+	hostVerdictVERDICT_RESTORE        hostVerdict = 8
 )
 
 // Names of all BPF objects in the ELF.

@@ -2,7 +2,7 @@ package bpf
 
 import "fmt"
 
-// Metric is how many packets and bytes one program treated in one way.
+// Metric is how many packets and bytes, or calls on sockets, one program treated in one way.
 type Metric struct {
 	Point          Point
 	Verdict        Verdict

@@ -12,6 +12,12 @@ const (
 	AtToContainer   = Point(hostTracePointPOINT_TO_CONTAINER)
 	AtFromNetdev    = Point(hostTracePointPOINT_FROM_NETDEV)
 	AtToNetdev      = Point(hostTracePointPOINT_TO_NETDEV)
+
+	// System calls on a socket: what is counted there are calls, without bytes.
+	AtConnect     = Point(hostTracePointPOINT_CONNECT)
+	AtSendmsg     = Point(hostTracePointPOINT_SENDMSG)
+	AtRecvmsg     = Point(hostTracePointPOINT_RECVMSG)
+	AtGetpeername = Point(hostTracePointPOINT_GETPEERNAME)
 )
 
 var pointNames = []string{
@@ -20,6 +26,10 @@ var pointNames = []string{
 	AtToContainer:   "to-container",
 	AtFromNetdev:    "from-netdev",
 	AtToNetdev:      "to-netdev",
+	AtConnect:       "connect",
+	AtSendmsg:       "sendmsg",
+	AtRecvmsg:       "recvmsg",
+	AtGetpeername:   "getpeername",
 }
 
 func (p Point) String() string { return nameOf(pointNames, int(p), "Point") }
@@ -35,7 +45,9 @@ const (
 	RedirectPeer  = Verdict(hostVerdictVERDICT_REDIRECT_PEER)
 	RedirectNeigh = Verdict(hostVerdictVERDICT_REDIRECT_NEIGH)
 	Drop          = Verdict(hostVerdictVERDICT_DROP)
-	Reject        = Verdict(hostVerdictVERDICT_REJECT) // dropped, and its sender told by an ICMP error out of the same device
+	Reject        = Verdict(hostVerdictVERDICT_REJECT)  // dropped, and its sender told by an ICMP error out of the same device
+	Balance       = Verdict(hostVerdictVERDICT_BALANCE) // a service's address became a backend's, at a socket
+	Restore       = Verdict(hostVerdictVERDICT_RESTORE) // and was given back to the application
 )
 
 var verdictNames = []string{
@@ -46,6 +58,8 @@ var verdictNames = []string{
 	RedirectNeigh: "REDIRECT_NEIGH",
 	Drop:          "DROP",
 	Reject:        "REJECT",
+	Balance:       "BALANCE",
+	Restore:       "RESTORE",
 }
 
 func (v Verdict) String() string { return nameOf(verdictNames, int(v), "Verdict") }

@@ -16,6 +16,8 @@ type Options struct {
 	Sizes MapSizes
 	// Events receives this node's events, and may be shared by many nodes: see [NewEvents]. Nil: the node makes its own.
 	Events *ebpf.Map
+	// WithoutSockets leaves out the programs at sockets: services are balanced packet by packet alone.
+	WithoutSockets bool
 	// LogDir is where the verifier's log goes when it rejects a program; "" is the system's folder for temporary files.
 	LogDir string
 }
@@ -27,6 +29,7 @@ type MapSizes struct {
 	Slots      uint32 // of all services, those with the same backends share theirs: one a backend, or a Maglev table; 262144
 	Backends   uint32 // 16384
 	Clients    uint32 // that affinity remembers; 16384
+	Sockets    uint32 // peers of sockets, one for each service that a socket talks to; 65536
 	Sources    uint32 // source ranges; 4096
 	Pods       uint32 // of this node; 256
 	Prefixes   uint32 // 4096
@@ -50,6 +53,30 @@ type Programs struct {
 	ToNetdev      *ebpf.Program // TC egress of the NIC
 	FromContainer *ebpf.Program // TC ingress of each lxc device
 	ToContainer   *ebpf.Program // TC egress of each lxc device
+
+	// At the sockets of the node and its pods, in the order in which they are to be attached; none with WithoutSockets.
+	Sockets []SocketProgram
+}
+
+// SocketProgram is a program at a system call on sockets.
+type SocketProgram struct {
+	Place   ebpf.AttachType // of a control group
+	Program *ebpf.Program
+}
+
+// socketPrograms are those at sockets: what gives addresses back before what takes them away.
+var socketPrograms = []struct {
+	name  string // in C
+	place ebpf.AttachType
+}{
+	{sockProgGetpeername4, ebpf.AttachCgroupInet4GetPeername},
+	{sockProgGetpeername6, ebpf.AttachCgroupInet6GetPeername},
+	{sockProgRecvmsg4, ebpf.AttachCGroupUDP4Recvmsg},
+	{sockProgRecvmsg6, ebpf.AttachCGroupUDP6Recvmsg},
+	{sockProgSendmsg4, ebpf.AttachCGroupUDP4Sendmsg},
+	{sockProgSendmsg6, ebpf.AttachCGroupUDP6Sendmsg},
+	{sockProgConnect4, ebpf.AttachCGroupInet4Connect},
+	{sockProgConnect6, ebpf.AttachCGroupInet6Connect},
 }
 
 // Maps are a node's maps, shared by its programs. Prefer the methods of Node.
@@ -61,6 +88,8 @@ type Maps struct {
 	Backends   *ebpf.Map
 	Affinities *ebpf.Map
 	Members    *ebpf.Map
+	SockNamed  *ebpf.Map // the services that sockets named, by backend; nil with WithoutSockets
+	SockKept   *ebpf.Map // the backends that UDP sockets keep, by service; nil with WithoutSockets
 	Sources    *ebpf.Map
 	Endpoints  *ebpf.Map
 	Devices    *ebpf.Map
@@ -76,7 +105,7 @@ var objects = sync.OnceValues(func() ([]*ebpf.CollectionSpec, error) {
 		return nil, fmt.Errorf("bpf: the limit on locked memory: %w: are you root?", err)
 	}
 	var specs []*ebpf.CollectionSpec
-	for _, load := range []func() (*ebpf.CollectionSpec, error){loadXdp, loadHost, loadLxc} {
+	for _, load := range []func() (*ebpf.CollectionSpec, error){loadXdp, loadHost, loadLxc, loadSock} {
 		spec, err := load()
 		if err != nil {
 			return nil, fmt.Errorf("bpf: embedded object: %w", err)
@@ -112,6 +141,9 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 		opts.Sizes.EventBytes = opts.Events.MaxEntries()
 	}
 	for _, spec := range parsed {
+		if opts.WithoutSockets && spec.Programs[sockProgConnect4] != nil {
+			continue
+		}
 		spec = spec.Copy()
 		if err := spec.Variables[hostVarConfig].Set(constants); err != nil {
 			return nil, fmt.Errorf("bpf: constants: %w", err)
@@ -192,6 +224,11 @@ func (n *Node) name() {
 		FromContainer: n.programs[lxcProgFromContainer],
 		ToContainer:   n.programs[lxcProgToContainer],
 	}
+	for _, p := range socketPrograms {
+		if program := n.programs[p.name]; program != nil {
+			n.Programs.Sockets = append(n.Programs.Sockets, SocketProgram{p.place, program})
+		}
+	}
 	n.Maps = Maps{
 		CT:         n.maps[hostMapCt],
 		Frontends:  n.maps[hostMapFrontends],
@@ -200,6 +237,8 @@ func (n *Node) name() {
 		Backends:   n.maps[hostMapBackends],
 		Affinities: n.maps[hostMapAffinities],
 		Members:    n.maps[hostMapMembers],
+		SockNamed:  n.maps[sockMapSockNamed],
+		SockKept:   n.maps[sockMapSockKept],
 		Sources:    n.maps[hostMapSources],
 		Endpoints:  n.maps[hostMapEndpoints],
 		Devices:    n.maps[hostMapDevices],
@@ -218,6 +257,8 @@ func (s MapSizes) apply(specs map[string]*ebpf.MapSpec) {
 		hostMapMembers:    s.Slots,
 		hostMapBackends:   s.Backends,
 		hostMapAffinities: s.Clients,
+		sockMapSockNamed:  s.Sockets,
+		sockMapSockKept:   s.Sockets,
 		hostMapSources:    s.Sources,
 		hostMapEndpoints:  2 * s.Pods, // one per family
 		hostMapDevices:    s.Pods,

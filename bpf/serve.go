@@ -263,6 +263,7 @@ func (v *version) raw() hostService {
 		hostServiceFlagSERVICE_EXTERNAL_LOCAL: v.ExternalLocal,
 		hostServiceFlagSERVICE_BACKENDS:       len(v.Backends) > 0,
 		hostServiceFlagSERVICE_SOURCES:        len(v.Sources) > 0,
+		hostServiceFlagSERVICE_NODE_PORT:      v.NodePort,
 	} {
 		if set {
 			raw.Flags |= flag

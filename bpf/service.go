@@ -28,6 +28,9 @@ type Service struct {
 	Affinity time.Duration  // a client keeps its backend for so long after its last flow, in steps of 1 ms; 0: every flow chooses
 	Sources  []netip.Prefix // who may use the service, of the frontend's family; none: everyone. Others see [SourceRange]
 
+	// NodePort: every node has the same service at this port of its own addresses. Sockets find it by those of other nodes too.
+	NodePort bool
+
 	// Maglev is the size of the Maglev table by which flows choose: a prime of at most MaxMaglev, better 100 times the
 	// backends or more. 0: flows spread over the backends at random, by a hash of their tuple.
 	Maglev int

@@ -81,6 +81,15 @@ func (l *Lab) checkRecording(t testing.TB) {
 	}
 }
 
+// Frames returns all that was captured in the lab so far, of all devices, whoever sent it.
+func (l *Lab) Frames(t testing.TB) []topo.Frame {
+	t.Helper()
+	if err := l.Sync(t.Context()); err != nil {
+		t.Fatalf("wait for the lab's reports: %v", err)
+	}
+	return l.recording.captured()
+}
+
 // captureNote writes all captured frames to a file and says where it is.
 func (l *Lab) captureNote(t testing.TB) string {
 	frames := l.recording.captured()

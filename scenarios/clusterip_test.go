@@ -36,7 +36,7 @@ func TestClusterIP(t *testing.T) {
 // from another address than its own, or it would answer itself directly.
 func TestHairpin(t *testing.T) {
 	t.Parallel()
-	everyDatapath.Run(t, topo.Cluster(1), func(t *testing.T, lab *harness.Lab) {
+	everyWay.Run(t, topo.Cluster(1), func(t *testing.T, lab *harness.Lab) {
 		web := lab.Pod("web-on-node1")
 		web.ServeHTTP(t, 80, says("myself"))
 		service := lab.AddService(t, harness.ClusterIP(packet.TCPPort(8080), 80, web))

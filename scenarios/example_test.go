@@ -14,7 +14,7 @@ import (
 // a pod on every node, reached from outside by each node and from a pod.
 func TestExampleCluster(t *testing.T) {
 	t.Parallel()
-	everyDatapath.Run(t, topo.Example(), func(t *testing.T, lab *harness.Lab) {
+	everyWay.Run(t, topo.Example(), func(t *testing.T, lab *harness.Lab) {
 		nodes := []string{"control-plane", "worker1", "worker2"}
 		var pods []*harness.Machine
 		for _, node := range nodes {

@@ -30,7 +30,11 @@ typedef _Bool bool;
 /* asm-generic/errno-base.h */
 #define EEXIST 17
 
+/* asm-generic/errno.h */
+#define ECONNREFUSED 111
+
 /* sys/socket.h */
+#define AF_UNSPEC 0
 #define AF_INET 2
 #define AF_INET6 10
 
@@ -345,6 +349,20 @@ struct bpf_redir_neigh {
 		__be32 ipv4_nh;
 		__u32 ipv6_nh[4];
 	};
+};
+
+/* The address in a system call on a socket, of the socket's own family or of the other. */
+struct bpf_sock_addr {
+	__u32 user_family; /* as the caller gave it, true or not */
+	__be32 user_ip4;
+	__be32 user_ip6[4];
+	__u32 user_port; /* __be16 */
+	__u32 family;	 /* of the socket, as are type and protocol */
+	__u32 type;
+	__u32 protocol;
+	__be32 msg_src_ip4;
+	__be32 msg_src_ip6[4];
+	__u64 sk;
 };
 
 #endif /* VMLINUX_H */

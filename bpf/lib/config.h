@@ -22,7 +22,9 @@ struct node_config {
 	__u8 trace; /* one event per packet and program; counters always run */
 	__u8 has_redirect_peer; /* bpf_redirect_peer, bpf_redirect_neigh: 5.10 */
 	__u8 has_redirect_neigh;
-	__u8 pad[7];
+	__u8 has_set_retval; /* bpf_set_retval, for programs at sockets: 6.1 */
+	__u8 pad[6];
+	__u64 netns_cookie; /* of the node's own network namespace; 0: not known */
 };
 
 const volatile struct node_config config;
@@ -31,6 +33,13 @@ static __always_inline bool is_node_address(const struct addr *addr)
 {
 	return (addr->halves[1] == config.ipv4.halves[1] && addr->halves[0] == config.ipv4.halves[0]) ||
 	       (addr->halves[1] == config.ipv6.halves[1] && addr->halves[0] == config.ipv6.halves[0]);
+}
+
+/* What the node's pods know it by. */
+static __always_inline bool is_gateway_address(const struct addr *addr)
+{
+	return (addr->halves[1] == config.gateway_ipv4.halves[1] && addr->halves[0] == config.gateway_ipv4.halves[0]) ||
+	       (addr->halves[1] == config.gateway_ipv6.halves[1] && addr->halves[0] == config.gateway_ipv6.halves[0]);
 }
 
 static __always_inline void addr_set_node(struct addr *addr, bool ipv6)

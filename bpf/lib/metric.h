@@ -15,6 +15,10 @@ enum __attribute__((packed)) trace_point {
 	POINT_TO_CONTAINER,
 	POINT_FROM_NETDEV,
 	POINT_TO_NETDEV,
+	POINT_CONNECT, /* system calls on a socket, from here on */
+	POINT_SENDMSG,
+	POINT_RECVMSG,
+	POINT_GETPEERNAME,
 };
 
 enum __attribute__((packed)) verdict {
@@ -25,6 +29,8 @@ enum __attribute__((packed)) verdict {
 	VERDICT_REDIRECT_NEIGH,
 	VERDICT_DROP,
 	VERDICT_REJECT, /* dropped; an ICMP error about it goes to its sender, back out of the device it came in by */
+	VERDICT_BALANCE, /* a service's address became a backend's */
+	VERDICT_RESTORE, /* and was given back to the application */
 };
 
 struct metric {

@@ -56,6 +56,7 @@ enum __attribute__((packed)) service_flag {
 	SERVICE_EXTERNAL_LOCAL = 2, /* packets from the world choose among the backends of this node */
 	SERVICE_BACKENDS = 4,	    /* there are backends, though a set may have none of them */
 	SERVICE_SOURCES = 8,	    /* only for those clients that sources names */
+	SERVICE_NODE_PORT = 16,	    /* the same at this port of every node */
 };
 
 struct service {

@@ -69,6 +69,7 @@ var (
 	FIBLookup       = helper("4.18", asm.FnFibLookup, ebpf.SchedCLS, ebpf.XDP)
 	SockHashUpdate  = helper("4.18", asm.FnSockHashUpdate, ebpf.SockOps)
 	MsgRedirectHash = helper("4.18", asm.FnMsgRedirectHash, ebpf.SkMsg)
+	SetRetval       = helper("6.1", asm.FnSetRetval, ebpf.CGroupSockAddr)
 	SkLookupTCP     = helper("5.0", asm.FnSkLookupTcp, ebpf.SchedCLS, ebpf.XDP)
 	SkAssign        = helper("5.7", asm.FnSkAssign, ebpf.SchedCLS)
 	GetNetnsCookie  = helper("5.7", asm.FnGetNetnsCookie, ebpf.CGroupSockAddr)
@@ -127,6 +128,7 @@ var (
 var (
 	EBPFDatapath = datapath("ebpf", Namespaces, Veth, Bridge, BPF, ISAv3, RingBuf, LRUHash, LPMTrie, FIBLookup, eitherOf(XDPNative, XDPGeneric),
 		eitherOf(TCX, Clsact))
+	EBPFSockets      = datapath("ebpf at sockets", CgroupFolders, Connect, UDPSendmsg, UDPRecvmsg, GetPeername, GetNetnsCookie)
 	IPTablesDatapath = datapath("iptables", Namespaces, Veth, Bridge, IPTables, IP6Tables)
 	NFTablesDatapath = datapath("nftables", Namespaces, Veth, Bridge, NFTables)
 	IPVSDatapath     = datapath("ipvs", Namespaces, Veth, Bridge, IPVS, IPTables, IP6Tables)

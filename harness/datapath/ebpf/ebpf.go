@@ -16,7 +16,7 @@ import (
 )
 
 // Datapath describes the eBPF datapath: XDP on every node's NIC, TC on the NIC
-// and on the pods' devices.
+// and on the pods' devices, programs at the sockets of nodes and pods.
 func Datapath(opts ...Option) harness.Datapath {
 	d := &datapath{name: "ebpf", trace: true, sizes: labSizes}
 	for _, opt := range opts {
@@ -31,6 +31,7 @@ type datapath struct {
 	xdpMode        topo.XDPMode
 	tcMode         topo.TCMode
 	withoutHelpers bool
+	withoutSockets bool
 	maglev         int
 	trace          bool
 	sizes          bpf.MapSizes
@@ -58,6 +59,13 @@ func WithClsact() Option {
 // as kernels before 5.10 must.
 func WithoutRedirectHelpers() Option {
 	return func(d *datapath) { d.name += "-redirect"; d.withoutHelpers = true }
+}
+
+// WithoutSockets balances services packet by packet alone, as for pods whose sockets
+// no program sees. Otherwise the sockets of nodes and pods connect and send to
+// backends from the start, where the machine has control groups for it.
+func WithoutSockets() Option {
+	return func(d *datapath) { d.name += "-packets"; d.withoutSockets = true }
 }
 
 // WithMaglev has flows choose their backends by Maglev tables of so many entries, a prime of at most 65,537, better 100 times

@@ -13,7 +13,7 @@ import (
 
 // labSizes are the sizes of maps where thirty nodes may share a machine.
 var labSizes = bpf.MapSizes{
-	Flows: 16384, Services: 32768, Slots: 262144, Backends: 16384, Clients: 4096, Sources: 4096, Pods: 256, Prefixes: 4096,
+	Flows: 16384, Services: 32768, Slots: 262144, Backends: 16384, Clients: 4096, Sources: 4096, Sockets: 4096, Pods: 256, Prefixes: 4096,
 }
 
 // node is the datapath on one node: its programs, its maps, and where they are
@@ -33,14 +33,19 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 	if err != nil {
 		return err
 	}
+	cookie, err := n.machine.NetNSCookie()
+	if err != nil {
+		return err
+	}
 	n.programs, err = bpf.Load(bpf.Config{
 		IPv4: n.IPv4, IPv6: n.IPv6,
 		GatewayIPv4: n.GatewayIPv4, GatewayIPv6: n.GatewayIPv6,
-		NIC: nic.Index, NICMAC: nic.MAC,
+		NIC: nic.Index, NICMAC: nic.MAC, NetNSCookie: cookie,
 		Trace:                d.trace,
 		WithoutRedirectPeer:  d.withoutHelpers || lacks(feature.RedirectPeer),
 		WithoutRedirectNeigh: d.withoutHelpers || lacks(feature.RedirectNeigh),
-	}, bpf.Options{Events: events, Sizes: d.sizes})
+		WithoutSetRetval:     lacks(feature.SetRetval),
+	}, bpf.Options{Events: events, Sizes: d.sizes, WithoutSockets: d.withoutSockets || lacks(feature.EBPFSockets)})
 	return err
 }
 
@@ -112,6 +117,13 @@ func (n *node) attach(d *datapath, t topo.Topology) error {
 	}
 	if err := n.attachTC(p.FromNetdev, p.ToNetdev, topo.NIC, d.tcMode); err != nil {
 		return err
+	}
+	for _, s := range p.Sockets {
+		a, err := n.machine.AttachCgroup(s.Program, s.Place)
+		if err != nil {
+			return err
+		}
+		n.attachments = append(n.attachments, a)
 	}
 	if d.withoutXDP {
 		return nil

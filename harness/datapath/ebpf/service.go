@@ -59,7 +59,9 @@ func (n *node) frontends(services []harness.Service) map[bpf.Frontend]bpf.Servic
 			add(addr, s.Port.Number, ranged)
 		}
 		for _, addr := range []netip.Addr{n.IPv4, n.IPv6} {
-			add(addr, s.NodePort, world)
+			nodePort := world
+			nodePort.NodePort = true
+			add(addr, s.NodePort, nodePort)
 			if n.hosts(s) {
 				add(addr, s.HostPort, bpf.Service{External: true, ExternalLocal: true, InternalLocal: true})
 			}

@@ -1,0 +1,140 @@
+//go:build ignore
+
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <vmlinux.h>
+#include <bpf_helpers.h>
+#include <bpf_endian.h>
+
+#include "lib/sock.h"
+
+/* Where an application names a peer, or is told of one. What these programs return is whether the call goes on. */
+
+#define CALL_GOES_ON 1
+#define CALL_FAILS 0
+
+/*
+ * Nobody serves this: what a host would answer to a packet. Without the helper
+ * the kernel makes it EPERM.
+ */
+static __always_inline int refuse(void)
+{
+	if (config.has_set_retval)
+		bpf_set_retval(-ECONNREFUSED);
+	return CALL_FAILS;
+}
+
+static __always_inline int balance_ipv4(struct bpf_sock_addr *ctx, enum trace_point point)
+{
+	struct sock_peer sock = {};
+
+	if (!sock_has_services(ctx))
+		return CALL_GOES_ON;
+	sock_read_ipv4(ctx, &sock);
+	switch (sock_balance(ctx, &sock, point)) {
+	case SOCK_BALANCED:
+		sock_write_ipv4(ctx, &sock.peer);
+		return CALL_GOES_ON;
+	case SOCK_REFUSED:
+		return refuse();
+	default:
+		return CALL_GOES_ON;
+	}
+}
+
+static __always_inline int balance_ipv6(struct bpf_sock_addr *ctx, enum trace_point point)
+{
+	struct sock_peer sock = {};
+
+	if (!sock_has_services(ctx))
+		return CALL_GOES_ON;
+	sock_read_ipv6(ctx, &sock);
+	switch (sock_balance(ctx, &sock, point)) {
+	case SOCK_BALANCED:
+		sock_write_ipv6(ctx, &sock.peer);
+		return CALL_GOES_ON;
+	case SOCK_REFUSED:
+		return refuse();
+	default:
+		return CALL_GOES_ON;
+	}
+}
+
+/* The kernel looks at the family that the caller claims only after the program. Of another, the bytes mean something else. */
+
+SEC("cgroup/connect4")
+int connect4(struct bpf_sock_addr *ctx)
+{
+	return ctx->user_family == AF_INET ? balance_ipv4(ctx, POINT_CONNECT) : CALL_GOES_ON;
+}
+
+SEC("cgroup/connect6")
+int connect6(struct bpf_sock_addr *ctx)
+{
+	return ctx->user_family == AF_INET6 ? balance_ipv6(ctx, POINT_CONNECT) : CALL_GOES_ON;
+}
+
+/* Also for IPv6 sockets that send to an IPv4 address. For UDP, no family at all means IPv4. */
+SEC("cgroup/sendmsg4")
+int sendmsg4(struct bpf_sock_addr *ctx)
+{
+	if (ctx->user_family != AF_INET && ctx->user_family != AF_UNSPEC)
+		return CALL_GOES_ON;
+	return balance_ipv4(ctx, POINT_SENDMSG);
+}
+
+SEC("cgroup/sendmsg6")
+int sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return ctx->user_family == AF_INET6 ? balance_ipv6(ctx, POINT_SENDMSG) : CALL_GOES_ON;
+}
+
+static __always_inline int restore_ipv4(struct bpf_sock_addr *ctx, enum trace_point point)
+{
+	struct sock_peer sock = {};
+
+	if (!sock_has_services(ctx))
+		return CALL_GOES_ON;
+	sock_read_ipv4(ctx, &sock);
+	if (sock_restore(&sock, point))
+		sock_write_ipv4(ctx, &sock.peer);
+	return CALL_GOES_ON;
+}
+
+static __always_inline int restore_ipv6(struct bpf_sock_addr *ctx, enum trace_point point)
+{
+	struct sock_peer sock = {};
+
+	if (!sock_has_services(ctx))
+		return CALL_GOES_ON;
+	sock_read_ipv6(ctx, &sock);
+	if (sock_restore(&sock, point))
+		sock_write_ipv6(ctx, &sock.peer);
+	return CALL_GOES_ON;
+}
+
+SEC("cgroup/recvmsg4")
+int recvmsg4(struct bpf_sock_addr *ctx)
+{
+	return restore_ipv4(ctx, POINT_RECVMSG);
+}
+
+/* Also for IPv6 sockets that receive from an IPv4 address. */
+SEC("cgroup/recvmsg6")
+int recvmsg6(struct bpf_sock_addr *ctx)
+{
+	return restore_ipv6(ctx, POINT_RECVMSG);
+}
+
+SEC("cgroup/getpeername4")
+int getpeername4(struct bpf_sock_addr *ctx)
+{
+	return restore_ipv4(ctx, POINT_GETPEERNAME);
+}
+
+SEC("cgroup/getpeername6")
+int getpeername6(struct bpf_sock_addr *ctx)
+{
+	return restore_ipv6(ctx, POINT_GETPEERNAME);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
