@@ -24,6 +24,10 @@ import (
 //
 // Its methods run in the network namespace of the calling thread, and are for one goroutine at a time.
 type Timer struct {
+	// Reset, if set, is called before each timed run of the program, to take back what the run before has left in its maps: when
+	// iterations are as many as packets, every packet is then the first of its flow.
+	Reset func() error
+
 	program *ebpf.Program
 	packets []Timed
 	size    int // of the largest packet with its metadata
@@ -274,6 +278,11 @@ func (t *Timer) Measure(samples, iterations int) (Timing, error) {
 // sample runs the program, and nothing.
 func (t *Timer) sample(iterations int) (pair [2]float64, err error) {
 	last := (iterations - 1) % len(t.packets)
+	if t.Reset != nil {
+		if err := t.Reset(); err != nil {
+			return pair, fmt.Errorf("vector: timing %s: %w", t.program, err)
+		}
+	}
 	for i, d := range []*driver{t.tested, t.idle} {
 		ns, code, err := t.run(d, iterations)
 		if err == nil && d == t.tested && code != t.packets[last].Code {
