@@ -229,29 +229,6 @@ func (r *run) slowdown() int {
 	return 1
 }
 
-// findAccelerator boots the kernel with KVM to see whether that works: where it cannot be used, asking for it often succeeds all the same.
-func (r *run) findAccelerator(ctx context.Context, k *kernel.Ready) vm.Accelerator {
-	if file, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0); err != nil {
-		return vm.TCG
-	} else if file.Close(); !r.provesKVM(ctx, k) {
-		r.say("KVM boots no kernel here: using emulation")
-		return vm.TCG
-	}
-	return vm.KVM
-}
-
-func (r *run) provesKVM(ctx context.Context, k *kernel.Ready) bool {
-	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
-	defer stop()
-	root, err := r.initramfs(k, job.Job{}, r.work)
-	if err != nil {
-		return false
-	}
-	defer os.Remove(root)
-	machine := vm.Machine{Image: k.Image, Initramfs: root, Accelerator: vm.KVM, Console: filepath.Join(r.work, "kvm.console")}
-	return machine.Run(ctx, func(job.Record) {}) == nil
-}
-
 // summary counts the column's cells.
 func (c *Column) summary() string {
 	if c.Problem != "" {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,53 +22,33 @@ func modprobe(args []string) error {
 	return errors.Join(errs...)
 }
 
-// load loads a module, or all that an alias stands for, with what they need first. A name that no module has is the kernel's own, or nothing.
+// load loads a module, or all that an alias stands for. A name that no module has is of what the kernel has built in, or of nothing.
 func load(name string) error {
 	text, err := os.ReadFile(initramfs.IndexPath)
 	if err != nil {
 		return err
 	}
-	var index initramfs.Index
-	if err := json.Unmarshal(text, &index); err != nil {
-		return fmt.Errorf("%s: %w", initramfs.IndexPath, err)
-	}
-	name = strings.ReplaceAll(name, "-", "_")
-	l := loader{index: index, seen: map[string]bool{}}
-	if _, ok := index.Modules[name]; ok {
-		return l.load(name)
-	}
-	var errs []error
-	for _, alias := range index.Aliases {
-		if ok, _ := path.Match(alias.Pattern, name); ok {
-			errs = append(errs, l.load(alias.Module))
+	index := initramfs.ParseIndex(string(text))
+	for _, module := range index.Find(name) {
+		// To read a module that is there already would take longer than all else here.
+		if state, err := os.ReadFile("/sys/module/" + module + "/initstate"); err == nil && strings.TrimSpace(string(state)) == "live" {
+			continue
+		}
+		if err := insert(index.Modules[module].Path); err != nil {
+			return fmt.Errorf("load %s: %w", module, err)
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
-type loader struct {
-	index initramfs.Index
-	seen  map[string]bool
-}
-
-func (l loader) load(name string) error {
-	if l.seen[name] {
-		return nil
-	}
-	l.seen[name] = true
-	module := l.index.Modules[name]
-	for _, need := range module.Needs {
-		if err := l.load(need); err != nil {
-			return err
-		}
-	}
-	file, err := os.Open(module.Path)
+func insert(path string) error {
+	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if err := unix.FinitModule(int(file.Fd()), "", 0); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("load %s: %w", name, err)
+	if err := unix.FinitModule(int(file.Fd()), "", 0); !errors.Is(err, unix.EEXIST) {
+		return err
 	}
 	return nil
 }

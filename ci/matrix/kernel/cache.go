@@ -299,7 +299,7 @@ func bootsAsELF(image []byte) bool {
 // key names the kernel's folder in the cache. A folder of the user's is known by its files' sizes and times.
 func (k Kernel) key() (string, error) {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "format 1 %v\n", wantedFiles)
+	fmt.Fprintf(hash, "format 2 %v\n", wantedFiles)
 	fmt.Fprintf(hash, "%v %v %v\n", wantedFolders, k.Suite, k.Packages)
 	if k.Folder != "" {
 		err := filepath.WalkDir(k.Folder, func(name string, entry fs.DirEntry, err error) error {

@@ -3,7 +3,6 @@ package kernel
 import (
 	"bytes"
 	"debug/elf"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -71,12 +70,9 @@ func (m *modules) add(file string, content io.Reader) error {
 	if err := added.read(); err != nil {
 		return fmt.Errorf("module %s: %w", file, err)
 	}
-	m.byName[moduleName(path.Base(base))] = added
+	m.byName[initramfs.Name(path.Base(base))] = added
 	return nil
 }
-
-// moduleName writes a name as the kernel does, which takes - for _.
-func moduleName(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
 // read reads .modinfo: entries such as depends=a,b that end with a NUL each.
 func (m *module) read() error {
@@ -132,29 +128,24 @@ func (m *modules) write(to io.Writer) error {
 		index.Modules[name] = initramfs.Module{Path: place, Needs: m.resolve(module.needs)}
 		for _, alias := range module.aliases {
 			if !ofBus(alias) {
-				index.Aliases = append(index.Aliases, initramfs.Alias{Pattern: moduleName(alias), Module: name})
+				index.Aliases = append(index.Aliases, initramfs.Alias{Pattern: initramfs.Name(alias), Module: name})
 			}
 		}
 	}
-	slices.SortFunc(index.Aliases, func(a, b initramfs.Alias) int { return strings.Compare(a.Pattern+" "+a.Module, b.Pattern+" "+b.Module) })
-	text, err := json.Marshal(index)
-	if err != nil {
-		return err
-	}
-	archive.File(initramfs.IndexPath, 0o644, text)
+	archive.File(initramfs.IndexPath, 0o644, []byte(index.String()))
 	return archive.Close()
 }
 
 // resolve turns needs, some of which are aliases (libcrc32c is crc32c's), into names of modules. What no module is called is in the kernel already.
 func (m *modules) resolve(needs []string) (names []string) {
 	for _, need := range needs {
-		need = moduleName(need)
+		need = initramfs.Name(need)
 		if m.byName[need] != nil {
 			names = append(names, need)
 			continue
 		}
 		for name, module := range m.byName {
-			if slices.ContainsFunc(module.aliases, func(alias string) bool { return moduleName(alias) == need }) {
+			if slices.ContainsFunc(module.aliases, func(alias string) bool { return initramfs.Name(alias) == need }) {
 				names = append(names, name)
 			}
 		}

@@ -131,7 +131,7 @@ func (m Machine) args() []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M", "q35", "-cpu", "max", "-smp", "1", "-m", fmt.Sprint(memory),
 		"-kernel", m.Image, "-initrd", m.Initramfs,
-		"-append", "console=ttyS0 loglevel=5 panic=-1 oops=panic rdinit=/init",
+		"-append", "console=ttyS0 loglevel=5 panic=-1 oops=panic cryptomgr.notests",
 		"-serial", "file:" + m.Console,
 		"-chardev", "stdio,id=records,signal=off",
 		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=records,name=" + job.Port,
