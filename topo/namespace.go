@@ -90,6 +90,9 @@ var forwarding = []sysctl{
 	// 1 is "layer 4": which of several next hops a flow takes follows from addresses, protocol and ports.
 	{"net/ipv4/fib_multipath_hash_policy", "1"},
 	{"net/ipv6/fib_multipath_hash_policy", "1"},
+	// Every packet that deserves an ICMP error gets one, not just the first few in a second to each destination.
+	{"net/ipv4/icmp_ratelimit", "0"},
+	{"net/ipv6/icmp/ratelimit", "0"},
 }
 
 // sysctls returns what is set in the fresh namespace of the machine, in order.
