@@ -42,6 +42,7 @@ var onlyIn = map[string]string{
 	"github.com/vishvananda/netlink": "topo",
 	"github.com/vishvananda/netns":   "topo",
 	"github.com/google/gopacket":     "harness/packet",
+	"github.com/google/nftables":     "harness",
 	"gonum.org/v1/plot":              "reports",
 }
 

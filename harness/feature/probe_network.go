@@ -151,19 +151,3 @@ COMMIT
 COMMIT
 `
 }
-
-const nftablesNAT = `table inet skbench {
-	chain prerouting {
-		type nat hook prerouting priority dstnat
-		tcp dport 30080 dnat ip to numgen random mod 2 map { 0 : 192.0.2.1, 1 : 192.0.2.2 }
-	}
-	chain postrouting {
-		type nat hook postrouting priority srcnat
-		meta mark and 0x4000 == 0x4000 masquerade
-	}
-	chain forward {
-		type filter hook forward priority filter
-		ct state invalid drop
-	}
-}
-`

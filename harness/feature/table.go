@@ -120,7 +120,7 @@ var (
 	IP6Tables = declare(Feature{Name: "ip6tables", Kind: Netfilter, Mend: install("iptables"),
 		probe: inNamespaceRun(kubeProxyLike("[2001:db8::1]"), "ip6tables-restore", "--noflush")})
 	NFTables = declare(Feature{Name: "nftables", Kind: Netfilter, Since: mustParse("3.13"), Config: []string{"CONFIG_NF_TABLES"},
-		Mend: install("nftables"), probe: inNamespaceRun(nftablesNAT, "nft", "-f", "-")})
+		probe: func() error { return inNamespace(addNftables) }})
 	IPVS = declare(Feature{Name: "IPVS", Kind: Netfilter, Config: []string{"CONFIG_IP_VS"}, probe: genericNetlink("IPVS")})
 )
 
@@ -139,6 +139,7 @@ var (
 	Clang    = tool("clang-19", "clang-19", "to rebuild the BPF programs")
 	Strip    = tool("llvm-strip-19", "llvm-19", "to rebuild the BPF programs")
 	QEMU     = tool("qemu-system-x86_64", "qemu-system-x86", "to run suites on other kernels")
+	NFT      = tool("nft", "nftables", "to test the nftables datapath")
 	Perf     = tool("perf", "linux-perf", "to profile a datapath")
 	Chromium = tool("chromium", "chromium", "to test the report pages")
 )
