@@ -1,0 +1,233 @@
+package nftables
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"maps"
+	"math/bits"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	nft "github.com/google/nftables"
+	"github.com/stretchr/testify/require"
+
+	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/harness/datapath/kubeproxy"
+	"github.com/skbench/skbench/harness/packet"
+	"github.com/skbench/skbench/topo"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func backend(node string, number int) harness.Backend {
+	return harness.Backend{
+		Pod: "web-on-" + node, Node: node, IPv4: topo.PodIP(topo.PodsIPv4(number), 1), IPv6: topo.PodIP(topo.PodsIPv6(number), 1), Port: 80,
+	}
+}
+
+// plain is a node port with two backends, and a service that has lost all of its own.
+func plain() []harness.Service {
+	return []harness.Service{
+		{
+			Name: "web", Port: packet.TCPPort(8080), NodePort: 32000,
+			ClusterIPv4: netip.MustParseAddr("192.168.0.1"), ClusterIPv6: netip.MustParseAddr("fd00:192:168::1"),
+			Backends: []harness.Backend{backend("node1", 1), backend("node2", 2)},
+		},
+		{
+			Name: "gone", Port: packet.UDPPort(53), NodePort: 32001,
+			ClusterIPv4: netip.MustParseAddr("192.168.0.2"), ClusterIPv6: netip.MustParseAddr("fd00:192:168::2"),
+		},
+	}
+}
+
+// full is a service with all that a service can have, its one backend on node2.
+func full() []harness.Service {
+	return []harness.Service{{
+		Name: "all", Port: packet.TCPPort(443), NodePort: 32443, HostPort: 8443,
+		ClusterIPv4: netip.MustParseAddr("192.168.0.3"), ClusterIPv6: netip.MustParseAddr("fd00:192:168::3"),
+		ExternalIPs:     []netip.Addr{netip.MustParseAddr("198.51.100.1")},
+		LoadBalancerIPs: []netip.Addr{netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("2001:db8::1")},
+		Affinity:        10 * time.Second,
+		ExternalTraffic: harness.Local, InternalTraffic: harness.Local,
+		SourceRanges: []netip.Prefix{netip.MustParsePrefix("172.31.0.0/16"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8:1::/35")},
+		Backends:     []harness.Backend{backend("node2", 2)},
+	}}
+}
+
+var goldens = []struct {
+	file     string
+	node     string
+	family   topo.Family
+	services []harness.Service
+}{
+	{"ipv4.nft", "node1", topo.IPv4, plain()},
+	{"ipv6.nft", "node1", topo.IPv6, plain()},
+	{"with_backend.nft", "node2", topo.IPv4, full()},
+	{"without_backend.nft", "node1", topo.IPv6, full()},
+}
+
+func TestTableIsThatOfKubeProxy(t *testing.T) {
+	t.Parallel()
+	for _, c := range goldens {
+		t.Run(c.file, func(t *testing.T) {
+			t.Parallel()
+			node := kubeproxy.On(topo.Cluster(2), c.node, c.family)
+			got := table(node, rules(node, node.Services(c.services)))
+			path := filepath.Join("testdata", c.file)
+			if *update {
+				require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+			}
+			want, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, string(want), got)
+		})
+	}
+}
+
+// The expressions that go to the kernel say what the text beside them says: nft(8)
+// prints the same table whether it was given the text, or we wrote the expressions,
+// at once or service by service.
+func TestKernelHoldsWhatTheTextSays(t *testing.T) {
+	t.Parallel()
+	network, err := topo.Up(t.Context(), topo.Cluster(2))
+	require.NoError(t, err)
+	t.Cleanup(func() { network.Close() })
+	ours, _ := network.Machine("node1")
+	theirs, _ := network.Machine("node2")
+	for _, c := range goldens {
+		t.Run(c.file, func(t *testing.T) {
+			node := kubeproxy.On(topo.Cluster(2), c.node, c.family)
+			p, err := newProxy(ours, node)
+			require.NoError(t, err)
+			defer p.Close()
+			for _, services := range [][]harness.Service{append(plain(), full()...), full(), nil, c.services[:1], c.services} {
+				require.NoError(t, p.Serve(t.Context(), node.Services(services)))
+				want := table(node, rules(node, node.Services(services)))
+				run(t, theirs, want, "nft", "-f", "-")
+				require.Equal(t, list(t, theirs, c.family), list(t, ours, c.family))
+				run(t, theirs, "flush ruleset", "nft", "-f", "-")
+			}
+			p.kernel.DelTable(p.table)
+			require.NoError(t, p.commit())
+		})
+	}
+}
+
+// list is the table as nft(8) prints it, put in order: it prints chains as they were
+// made, and elements as they lie in a hash table.
+func list(t *testing.T, m *topo.Machine, f topo.Family) string {
+	t.Helper()
+	var blocks []string
+	for _, block := range strings.Split(run(t, m, "", "nft", "--numeric", "list", "table", ip(f), tableName), "\n\n") {
+		block = strings.TrimSuffix(strings.TrimSpace(block), "\n}")
+		block = strings.TrimPrefix(block, "table "+ip(f)+" "+tableName+" {\n\t")
+		if before, elements, ok := strings.Cut(block, "elements = {"); ok {
+			parts := strings.FieldsFunc(elements, func(c rune) bool { return strings.ContainsRune(",\n\t}", c) })
+			slices.Sort(parts)
+			block = before + strings.Join(parts, "\n")
+		}
+		blocks = append(blocks, swapped.ReplaceAllStringFunc(block, unswap))
+	}
+	slices.Sort(blocks)
+	return strings.Join(blocks, "\n\n")
+}
+
+// The library says of the maps of a pick that they are in network byte order, which
+// they are not, and nft(8) believes it.
+var swapped = regexp.MustCompile(`\d+ : goto`)
+
+func unswap(s string) string {
+	n, _ := strconv.ParseUint(strings.TrimSuffix(s, " : goto"), 10, 32)
+	if n < 1<<16 {
+		return s
+	}
+	return fmt.Sprintf("%d : goto", bits.ReverseBytes32(uint32(n)))
+}
+
+func run(t *testing.T, m *topo.Machine, input, command string, args ...string) string {
+	t.Helper()
+	path, err := exec.LookPath("/usr/sbin/" + command)
+	if err != nil {
+		t.Skipf("no command %s: install the package nftables", command)
+	}
+	var out, problem bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &problem
+	require.NoError(t, m.Start(cmd))
+	require.NoError(t, cmd.Wait(), "%s\n%s", &problem, input)
+	return out.String()
+}
+
+var hooks = map[*nft.ChainHook]string{
+	nft.ChainHookPrerouting: "prerouting", nft.ChainHookInput: "input", nft.ChainHookForward: "forward",
+	nft.ChainHookOutput: "output", nft.ChainHookPostrouting: "postrouting",
+}
+
+// table is a whole table in the language of nft(8).
+func table(n kubeproxy.Node, r ruleset) string {
+	var b strings.Builder
+	block := func(head string, lines ...string) {
+		fmt.Fprintf(&b, "\t%s {\n", head)
+		for _, l := range lines {
+			fmt.Fprintf(&b, "\t\t%s\n", l)
+		}
+		fmt.Fprint(&b, "\t}\n\n")
+	}
+	chain := func(name string, rules []statement, lines ...string) {
+		for _, rule := range rules {
+			lines = append(lines, rule.text)
+		}
+		block("chain "+name, lines...)
+	}
+	elements := func(of []string) string {
+		slices.Sort(of)
+		return "elements = {\n\t\t\t" + strings.Join(of, ",\n\t\t\t") + " }"
+	}
+	address := map[topo.Family]string{topo.IPv4: "ipv4_addr", topo.IPv6: "ipv6_addr"}[n.Family]
+
+	fmt.Fprintf(&b, "table %s %s {\n", ip(n.Family), tableName)
+	for _, reason := range kubeproxy.Reasons {
+		block("counter "+string(reason), "packets 0 bytes 0")
+	}
+	var nodes []string
+	for _, addr := range n.Nodes {
+		nodes = append(nodes, addr.String())
+	}
+	block("set "+nodePortIPs, "type "+address, elements([]string{n.Addr.String()}))
+	block("set "+nodeIPs, "type "+address, elements(nodes))
+	for _, name := range slices.Sorted(maps.Keys(r.affinity)) {
+		block("set "+name, "type "+address, "size 65535", "flags dynamic,timeout", fmt.Sprintf("timeout %s", r.affinity[name]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.maps)) {
+		lines := []string{"type inet_proto . inet_service : verdict"}
+		if slices.Contains(mapsOfAddresses, name) {
+			lines[0] = "type " + address + " . inet_proto . inet_service : verdict"
+		}
+		var leads []string
+		for k, to := range r.maps[name] {
+			leads = append(leads, fmt.Sprintf("%s : goto %s", k, to))
+		}
+		if len(leads) > 0 {
+			lines = append(lines, elements(leads))
+		}
+		block("map "+name, lines...)
+	}
+	for _, c := range bases() {
+		chain(c.name, c.rules, fmt.Sprintf("type %s hook %s priority %d; policy accept;", c.kind, hooks[c.hook], c.priority))
+	}
+	for _, chains := range []map[string][]statement{fixed(n), r.chains} {
+		for _, name := range slices.Sorted(maps.Keys(chains)) {
+			chain(name, chains[name])
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n") + "}\n"
+}
