@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/skbench/skbench/harness/feature"
 	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
 )
@@ -14,6 +15,9 @@ import (
 type Datapath interface {
 	// Name is what subtests and results call it: "ebpf", "iptables".
 	Name() string
+
+	// Needs is what a machine must have for it: without, tests on it are skipped.
+	Needs() []*feature.Feature
 
 	// Up puts the datapath on every node of a network that is up, and calls
 	// observe, from any goroutine, for each hop that the datapath itself reports.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/harness/feature"
 	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
 )
@@ -20,7 +21,8 @@ import (
 // kernel is the datapath that is there anyway: the nodes' kernels route.
 type kernel struct{}
 
-func (kernel) Name() string { return "kernel" }
+func (kernel) Name() string              { return "kernel" }
+func (kernel) Needs() []*feature.Feature { return nil }
 func (kernel) Up(context.Context, *topo.Network, func(harness.Hop)) (harness.Forwarder, error) {
 	return kernel{}, nil
 }

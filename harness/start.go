@@ -9,16 +9,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/skbench/skbench/harness/feature"
 	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
 )
 
-// Start brings up a lab for a test and takes it down when the test ends. A test
+// Start brings up a lab for a test and takes it down when the test ends. On a
+// machine that lacks what the datapath needs the test is skipped. A test
 // that failed leaves a pcapng of everything captured and says where it lies. A
 // checksum that was wrong on any device, or a capture that lost frames, fails the
 // test whatever it looked at.
 func Start(t testing.TB, topology topo.Topology, datapath Datapath, opts ...Option) *Lab {
 	t.Helper()
+	feature.Need(t, datapath.Needs()...)
 	lab, err := New(t.Context(), topology, datapath, opts...)
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 
 	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/harness/datapath/ebpf"
-	"github.com/skbench/skbench/harness/datapath/iptables"
 	"github.com/skbench/skbench/topo"
 )
 
@@ -38,7 +37,7 @@ func TestHostRoutingBypassesNetfilter(t *testing.T) {
 		}
 	})
 
-	harness.Datapaths{iptables.Datapath()}.Run(t, topo.Cluster(2), func(t *testing.T, lab *harness.Lab) {
+	kernelDatapaths.Run(t, topo.Cluster(2), func(t *testing.T, lab *harness.Lab) {
 		each(t, []protocol{tcp, udp, echo}, func(t *testing.T, p protocol) {
 			request, _ := exchange(t, lab, p)
 			for _, node := range []string{"node1", "node2"} {

@@ -13,14 +13,18 @@ import (
 	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/harness/datapath/ebpf"
 	"github.com/skbench/skbench/harness/datapath/iptables"
+	"github.com/skbench/skbench/harness/datapath/nftables"
 	"github.com/skbench/skbench/harness/packet"
 )
 
 // everyDatapath must hold what is not eBPF's alone.
-var everyDatapath = harness.Datapaths{ebpf.Datapath(), iptables.Datapath()}
+var everyDatapath = append(harness.Datapaths{ebpf.Datapath()}, kernelDatapaths...)
 
 // onlyEBPF must hold what other datapaths do differently.
 var onlyEBPF = harness.Datapaths{ebpf.Datapath()}
+
+// kernelDatapaths leave forwarding to the kernel, and services to its netfilter.
+var kernelDatapaths = harness.Datapaths{iptables.Datapath(), nftables.Datapath()}
 
 // protocol is a kind of exchange: how it is asked and how it is answered.
 type protocol struct {

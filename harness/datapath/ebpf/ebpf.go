@@ -12,6 +12,7 @@ import (
 
 	"github.com/skbench/skbench/bpf"
 	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/harness/feature"
 	"github.com/skbench/skbench/topo"
 )
 
@@ -84,6 +85,8 @@ func WithoutTrace() Option { return func(d *datapath) { d.trace = false } }
 func WithMapSizes(sizes bpf.MapSizes) Option { return func(d *datapath) { d.sizes = sizes } }
 
 func (d *datapath) Name() string { return d.name }
+
+func (d *datapath) Needs() []*feature.Feature { return []*feature.Feature{feature.EBPFDatapath} }
 
 // Up loads and attaches the programs of all nodes.
 func (d *datapath) Up(ctx context.Context, network *topo.Network, observe func(harness.Hop)) (harness.Forwarder, error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/harness/datapath/kubeproxy"
+	"github.com/skbench/skbench/harness/feature"
 	"github.com/skbench/skbench/topo"
 )
 
@@ -19,6 +20,8 @@ func Datapath() harness.Datapath { return datapath{} }
 type datapath struct{}
 
 func (datapath) Name() string { return "iptables" }
+
+func (datapath) Needs() []*feature.Feature { return []*feature.Feature{feature.IPTablesDatapath} }
 
 func (datapath) Up(ctx context.Context, network *topo.Network, _ func(harness.Hop)) (harness.Forwarder, error) {
 	return kubeproxy.Up(ctx, network, func(m *topo.Machine, n kubeproxy.Node) (kubeproxy.Proxy, error) {
