@@ -6,6 +6,7 @@
 #include <bpf_endian.h>
 
 #include "lib/ctx_skb.h"
+#include "lib/dsr.h"
 #include "lib/handoff.h"
 #include "lib/lb.h"
 #include "lib/masquerade.h"
@@ -33,9 +34,26 @@ static __always_inline int translate_from_netdev(struct context *ctx, struct pac
 	return route(ctx, POINT_FROM_NETDEV, pkt, entry);
 }
 
+/* To a backend on another machine, which answers itself. */
+static __always_inline int encapsulate_from_netdev(struct context *ctx, const struct packet *pkt, struct ct_entry *entry)
+{
+	struct packet outer = encap_outer(pkt, &entry->daddr);
+	int reason;
+
+	if (pkt->ttl <= 1)
+		return drop(ctx, POINT_FROM_NETDEV, DROP_TTL_EXPIRED);
+	if (outer.l3_len > config.mtu && !ctx_is_cut_later(ctx))
+		return drop(ctx, POINT_FROM_NETDEV, DROP_TOO_BIG);
+	reason = encap_push(ctx, pkt, &outer);
+	if (reason)
+		return drop(ctx, POINT_FROM_NETDEV, reason);
+	return route(ctx, POINT_FROM_NETDEV, &outer, entry);
+}
+
 SEC("tc")
 int from_netdev(struct context *ctx)
 {
+	__u32 received = DSR_NOTHING;
 	const struct endpoint *pod;
 	struct ct_entry *entry = NULL;
 	struct packet pkt = {};
@@ -45,21 +63,34 @@ int from_netdev(struct context *ctx)
 
 	if (!ctx_for_us(ctx))
 		return pass(ctx, POINT_FROM_NETDEV);
+	if (config.dsr) {
+		received = dsr_receive(ctx);
+		if (received == DSR_STACK)
+			return pass(ctx, POINT_FROM_NETDEV);
+		if (received != DSR_NOTHING && received != DSR_BACKEND)
+			return drop(ctx, POINT_FROM_NETDEV, received);
+	}
 	kind = parse(ctx, &pkt);
 	if (kind == KIND_INVALID)
 		return drop(ctx, POINT_FROM_NETDEV, DROP_INVALID);
+	if (received == DSR_BACKEND && kind != KIND_FLOW)
+		return drop(ctx, POINT_FROM_NETDEV, kind == KIND_FRAGMENT ? DROP_FRAGMENT : DROP_TUNNEL_SERVICE);
 	if (kind != KIND_FLOW && kind != KIND_FRAGMENT)
 		return pass(ctx, POINT_FROM_NETDEV);
 
 	translated = handoff_found(ctx);
 	pod = endpoint_lookup(&pkt.tuple.daddr);
 	if (kind == KIND_FLOW && !translated) {
+		reason = DROP_NONE;
 		entry = ct_find(ctx, &pkt);
-		if (!entry && endpoint_none(pod)) {
+		if (received == DSR_BACKEND)
+			reason = dsr_follow(ctx, &pkt, &entry);
+		else if (!entry && endpoint_none(pod))
 			reason = lb_open(ctx, &pkt, OUTSIDE, &entry);
-			if (reason)
-				return refuse(ctx, POINT_FROM_NETDEV, &pkt, reason);
-		}
+		if (reason)
+			return refuse(ctx, POINT_FROM_NETDEV, &pkt, reason);
+		if (config.dsr && entry && (entry->flags & CT_ENCAP))
+			return encapsulate_from_netdev(ctx, &pkt, entry);
 		if (entry && ct_rewrites_ingress(entry))
 			return translate_from_netdev(ctx, &pkt, entry);
 	}

@@ -15,6 +15,11 @@ type Config struct {
 
 	NIC    int // interface index
 	NICMAC net.HardwareAddr
+	MTU    int // of the NIC, without the Ethernet header; 0 means 1500
+
+	// DSR has the node take part in direct server return: it may send packets to backends on other machines encapsulated
+	// ([Service].DSR), and takes those that other nodes have so sent to backends here ([Node.PutDirect]).
+	DSR bool
 
 	// Source ports for SNAT; the zero value means DefaultSNATPorts. The node itself must not use them
 	// (net.ipv4.ip_local_reserved_ports). A power of two of them lets allocation try each.
@@ -74,6 +79,12 @@ func (c Config) raw() (hostNodeConfig, error) {
 	if ports.Min == 0 || ports.Max < ports.Min {
 		return hostNodeConfig{}, fmt.Errorf("bpf: config: SNATPorts %s is no range: give 1 <= Min <= Max", ports)
 	}
+	if c.MTU == 0 {
+		c.MTU = 1500
+	}
+	if c.MTU < 0 || c.MTU > 65535 {
+		return hostNodeConfig{}, fmt.Errorf("bpf: config: MTU is %d: give the number of bytes that a packet on the NIC may have", c.MTU)
+	}
 	return hostNodeConfig{
 		Ipv4:             rawAddr(c.IPv4),
 		Ipv6:             rawAddr(c.IPv6),
@@ -88,6 +99,8 @@ func (c Config) raw() (hostNodeConfig, error) {
 		HasRedirectNeigh: flag(!c.WithoutRedirectNeigh),
 		HasSetRetval:     flag(!c.WithoutSetRetval),
 		NetnsCookie:      c.NetNSCookie,
+		Dsr:              flag(c.DSR),
+		Mtu:              uint16(c.MTU),
 	}, nil
 }
 

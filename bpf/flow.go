@@ -17,6 +17,7 @@ type Flow struct {
 	Translated bool             // packets are rewritten; otherwise the flow is only remembered
 	Egress     bool             // applies where packets leave the node's stack or the NIC, not where they enter
 	Local      bool             // what comes out is for this node
+	DSR        bool             // packets go to To.Dst as they are, in another packet; answers do not come by here
 	Closing    bool             // FIN or RST was seen in either direction
 	LastSeen   uint64           // ns of CLOCK_MONOTONIC, brought up to date about once a second
 	NextHop    net.HardwareAddr // of a reply: where the requests came from; else what the FIB said last; nil: not asked yet
@@ -74,6 +75,7 @@ func (e hostCtEntry) flow(key hostTuple) Flow {
 		Translated: e.Flags&hostCtFlagCT_TRANSLATE != 0,
 		Egress:     e.Flags&hostCtFlagCT_EGRESS != 0,
 		Local:      e.Flags&hostCtFlagCT_LOCAL != 0,
+		DSR:        e.Flags&hostCtFlagCT_ENCAP != 0,
 		Closing:    e.Closing,
 		LastSeen:   e.LastSeen,
 	}

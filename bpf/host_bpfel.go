@@ -68,6 +68,7 @@ const (
 	hostCtFlagCT_TRANSLATE hostCtFlag = 2
 	hostCtFlagCT_EGRESS    hostCtFlag = 4
 	hostCtFlagCT_LOCAL     hostCtFlag = 8
+	hostCtFlagCT_ENCAP     hostCtFlag = 16
 )
 
 type hostDevice struct {
@@ -76,6 +77,15 @@ type hostDevice struct {
 	Ipv6   hostAddr
 	LxcMac [6]uint8
 	Pad    [2]uint8
+}
+
+type hostDirect struct {
+	_        structs.HostLayout
+	Frontend hostAddr
+	Backend  hostAddr
+	Port     uint16
+	Proto    uint8
+	Pad      [5]uint8
 }
 
 type hostDropReason uint8
@@ -98,6 +108,9 @@ const (
 	hostDropReasonDROP_REDIRECT         hostDropReason = 14
 	hostDropReasonDROP_NO_LOCAL_BACKEND hostDropReason = 15
 	hostDropReasonDROP_SOURCE_RANGE     hostDropReason = 16
+	hostDropReasonDROP_TUNNEL_SOURCE    hostDropReason = 17
+	hostDropReasonDROP_TUNNEL_ECN       hostDropReason = 18
+	hostDropReasonDROP_TUNNEL_SERVICE   hostDropReason = 19
 )
 
 type hostEndpoint struct {
@@ -181,7 +194,10 @@ type hostNodeConfig struct {
 	HasRedirectPeer  uint8
 	HasRedirectNeigh uint8
 	HasSetRetval     uint8
-	Pad              [6]uint8
+	Dsr              uint8
+	Pad              uint8
+	Mtu              uint16
+	Pad2             [2]uint8
 	NetnsCookie      uint64
 }
 
@@ -215,6 +231,7 @@ const (
 	hostServiceFlagSERVICE_BACKENDS       hostServiceFlag = 4
 	hostServiceFlagSERVICE_SOURCES        hostServiceFlag = 8
 	hostServiceFlagSERVICE_NODE_PORT      hostServiceFlag = 16
+	hostServiceFlagSERVICE_DSR            hostServiceFlag = 32
 )
 
 type hostSet struct {
@@ -230,6 +247,7 @@ type hostSlowPath struct {
 	TcpFlags uint32
 	Pad      uint32
 	Forward  hostCtEntry
+	Backend  hostAddr
 }
 
 type hostSource struct {
@@ -285,6 +303,7 @@ const (
 	hostMapBackends    = "backends"
 	hostMapCt          = "ct"
 	hostMapDevices     = "devices"
+	hostMapDirect      = "direct"
 	hostMapEndpoints   = "endpoints"
 	hostMapEvents      = "events"
 	hostMapFrontends   = "frontends"
@@ -355,6 +374,7 @@ type hostMapSpecs struct {
 	Backends   *ebpf.MapSpec `ebpf:"backends"`
 	Ct         *ebpf.MapSpec `ebpf:"ct"`
 	Devices    *ebpf.MapSpec `ebpf:"devices"`
+	Direct     *ebpf.MapSpec `ebpf:"direct"`
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	Frontends  *ebpf.MapSpec `ebpf:"frontends"`
@@ -399,6 +419,7 @@ type hostMaps struct {
 	Backends   *ebpf.Map `ebpf:"backends"`
 	Ct         *ebpf.Map `ebpf:"ct"`
 	Devices    *ebpf.Map `ebpf:"devices"`
+	Direct     *ebpf.Map `ebpf:"direct"`
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
 	Events     *ebpf.Map `ebpf:"events"`
 	Frontends  *ebpf.Map `ebpf:"frontends"`
@@ -418,6 +439,7 @@ func (m *hostMaps) Close() error {
 		m.Backends,
 		m.Ct,
 		m.Devices,
+		m.Direct,
 		m.Endpoints,
 		m.Events,
 		m.Frontends,

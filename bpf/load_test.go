@@ -155,10 +155,10 @@ func TestReadEvent(t *testing.T) {
 
 // BenchmarkLoad tells what a node's programs cost to load, and the verifier's instructions for each.
 func BenchmarkLoad(b *testing.B) {
-	for _, trace := range []bool{false, true} {
-		b.Run(fmt.Sprintf("trace=%t", trace), func(b *testing.B) {
+	for _, with := range []struct{ trace, dsr bool }{{false, false}, {true, false}, {true, true}} {
+		b.Run(fmt.Sprintf("trace=%t/dsr=%t", with.trace, with.dsr), func(b *testing.B) {
 			config := goodConfig()
-			config.Trace = trace
+			config.Trace, config.DSR = with.trace, with.dsr
 			for b.Loop() {
 				node, err := bpf.Load(config, bpf.Options{Sizes: smallMaps})
 				require.NoError(b, err)

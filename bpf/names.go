@@ -86,6 +86,9 @@ const (
 	NoRedirect     = DropReason(hostDropReasonDROP_REDIRECT)
 	NoLocalBackend = DropReason(hostDropReasonDROP_NO_LOCAL_BACKEND)
 	SourceRange    = DropReason(hostDropReasonDROP_SOURCE_RANGE)
+	TunnelSource   = DropReason(hostDropReasonDROP_TUNNEL_SOURCE)
+	TunnelECN      = DropReason(hostDropReasonDROP_TUNNEL_ECN)
+	TunnelService  = DropReason(hostDropReasonDROP_TUNNEL_SERVICE)
 )
 
 var reasonNames = []string{
@@ -106,6 +109,9 @@ var reasonNames = []string{
 	NoRedirect:     "REDIRECT",
 	NoLocalBackend: "NO_LOCAL_BACKEND",
 	SourceRange:    "SOURCE_RANGE",
+	TunnelSource:   "TUNNEL_SOURCE",
+	TunnelECN:      "TUNNEL_ECN",
+	TunnelService:  "TUNNEL_SERVICE",
 }
 
 func (r DropReason) String() string { return nameOf(reasonNames, int(r), "DropReason") }

@@ -33,6 +33,7 @@ type MapSizes struct {
 	Sources    uint32 // source ranges; 4096
 	Pods       uint32 // of this node; 256
 	Prefixes   uint32 // 4096
+	Directs    uint32 // backends here that other nodes send to, counted once for each frontend; 16384
 	EventBytes uint32 // of the ring buffer, a power of two and of pages; 1 MiB
 }
 
@@ -44,6 +45,7 @@ type Node struct {
 	programs map[string]*ebpf.Program // by their names in C
 	maps     map[string]*ebpf.Map
 	services *serviceTable
+	config   Config
 }
 
 // Programs are a node's programs, ready to attach.
@@ -94,6 +96,7 @@ type Maps struct {
 	Endpoints  *ebpf.Map
 	Devices    *ebpf.Map
 	IPCache    *ebpf.Map
+	Direct     *ebpf.Map
 	Metrics    *ebpf.Map
 	Events     *ebpf.Map
 }
@@ -128,7 +131,7 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 		return nil, err
 	}
 
-	node := &Node{maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}}
+	node := &Node{config: cfg, maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}}
 	defer func() {
 		if err != nil {
 			node.Close()
@@ -243,6 +246,7 @@ func (n *Node) name() {
 		Endpoints:  n.maps[hostMapEndpoints],
 		Devices:    n.maps[hostMapDevices],
 		IPCache:    n.maps[hostMapIpcache],
+		Direct:     n.maps[hostMapDirect],
 		Metrics:    n.maps[hostMapMetrics],
 		Events:     n.maps[hostMapEvents],
 	}
@@ -263,6 +267,7 @@ func (s MapSizes) apply(specs map[string]*ebpf.MapSpec) {
 		hostMapEndpoints:  2 * s.Pods, // one per family
 		hostMapDevices:    s.Pods,
 		hostMapIpcache:    s.Prefixes,
+		hostMapDirect:     s.Directs,
 		hostMapEvents:     s.EventBytes,
 	} {
 		if spec := specs[name]; spec != nil && size != 0 {

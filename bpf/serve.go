@@ -48,7 +48,7 @@ func (n *Node) DeleteService(f Frontend) error { return n.Serve(nil, []Frontend{
 // Serve installs or replaces services, and removes others: all of it, or with an error nothing. Each service changes at once,
 // one after the other.
 func (n *Node) Serve(put []Service, remove []Frontend) error {
-	if err := checkAll(put, remove); err != nil {
+	if err := n.checkAll(put, remove); err != nil {
 		return err
 	}
 	t := n.services
@@ -80,7 +80,7 @@ func (n *Node) Serve(put []Service, remove []Frontend) error {
 }
 
 // checkAll checks what needs no table.
-func checkAll(put []Service, remove []Frontend) error {
+func (n *Node) checkAll(put []Service, remove []Frontend) error {
 	seen := map[Frontend]bool{}
 	for _, f := range remove {
 		seen[f] = true
@@ -91,6 +91,9 @@ func checkAll(put []Service, remove []Frontend) error {
 		}
 		if seen[s.Frontend] {
 			return fmt.Errorf("bpf: service %s is there twice: a frontend has one service", s.Frontend)
+		}
+		if s.DSR && !n.config.DSR {
+			return fmt.Errorf("bpf: service %s is for direct server return: load the node with Config.DSR", s.Frontend)
 		}
 		seen[s.Frontend] = true
 	}
@@ -264,6 +267,7 @@ func (v *version) raw() hostService {
 		hostServiceFlagSERVICE_BACKENDS:       len(v.Backends) > 0,
 		hostServiceFlagSERVICE_SOURCES:        len(v.Sources) > 0,
 		hostServiceFlagSERVICE_NODE_PORT:      v.NodePort,
+		hostServiceFlagSERVICE_DSR:            v.DSR,
 	} {
 		if set {
 			raw.Flags |= flag

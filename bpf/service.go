@@ -31,6 +31,10 @@ type Service struct {
 	// NodePort: every node has the same service at this port of its own addresses. Sockets find it by those of other nodes too.
 	NodePort bool
 
+	// DSR: packets from outside for backends on other machines go there encapsulated, and answers come from there, past
+	// this node. The backend's node must expect them ([Node.PutDirect]); it may be reached by the other family.
+	DSR bool
+
 	// Maglev is the size of the Maglev table by which flows choose: a prime of at most MaxMaglev, better 100 times the
 	// backends or more. 0: flows spread over the backends at random, by a hash of their tuple.
 	Maglev int
@@ -78,7 +82,7 @@ func (s Service) checkBackends() error {
 		switch {
 		case !b.Addr.IsValid() || b.Addr.Port() == 0:
 			return fmt.Errorf("backend %s has no address or port: give both", b.Addr)
-		case b.Addr.Addr().Is4() != s.Addr.Addr().Is4():
+		case b.Addr.Addr().Is4() != s.Addr.Addr().Is4() && !s.DSR:
 			return fmt.Errorf("backend %s is of the other family: give each family a service of its own", b.Addr)
 		case b.Addr == s.Addr:
 			return fmt.Errorf("it is its own backend: give the address of a pod or node")

@@ -20,6 +20,7 @@ const (
 	xdpMapBackends   = "backends"
 	xdpMapCt         = "ct"
 	xdpMapDevices    = "devices"
+	xdpMapDirect     = "direct"
 	xdpMapEndpoints  = "endpoints"
 	xdpMapEvents     = "events"
 	xdpMapFrontends  = "frontends"
@@ -88,6 +89,7 @@ type xdpMapSpecs struct {
 	Backends   *ebpf.MapSpec `ebpf:"backends"`
 	Ct         *ebpf.MapSpec `ebpf:"ct"`
 	Devices    *ebpf.MapSpec `ebpf:"devices"`
+	Direct     *ebpf.MapSpec `ebpf:"direct"`
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	Frontends  *ebpf.MapSpec `ebpf:"frontends"`
@@ -132,6 +134,7 @@ type xdpMaps struct {
 	Backends   *ebpf.Map `ebpf:"backends"`
 	Ct         *ebpf.Map `ebpf:"ct"`
 	Devices    *ebpf.Map `ebpf:"devices"`
+	Direct     *ebpf.Map `ebpf:"direct"`
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
 	Events     *ebpf.Map `ebpf:"events"`
 	Frontends  *ebpf.Map `ebpf:"frontends"`
@@ -151,6 +154,7 @@ func (m *xdpMaps) Close() error {
 		m.Backends,
 		m.Ct,
 		m.Devices,
+		m.Direct,
 		m.Endpoints,
 		m.Events,
 		m.Frontends,

@@ -23,7 +23,10 @@ struct node_config {
 	__u8 has_redirect_peer; /* bpf_redirect_peer, bpf_redirect_neigh: 5.10 */
 	__u8 has_redirect_neigh;
 	__u8 has_set_retval; /* bpf_set_retval, for programs at sockets: 6.1 */
-	__u8 pad[6];
+	__u8 dsr; /* packets from other nodes come encapsulated to backends here: see dsr.h */
+	__u8 pad;
+	__u16 mtu; /* of the NIC */
+	__u8 pad2[2];
 	__u64 netns_cookie; /* of the node's own network namespace; 0: not known */
 };
 

@@ -26,6 +26,9 @@
  *   its next packet opens it anew with another port.
  * So an entry never sends a packet to anyone but the peer that it was made for.
  *
+ * With direct server return the answers do not come by here, and the forward
+ * entry is alone (CT_ENCAP): all it does is to keep the flow with its backend.
+ *
  * Untranslated flows are not here, except those that the world opened to a pod:
  * the pod's answers must not be masqueraded. A client that talks to a service
  * and, from the same port, to its backend directly has two flows with one reply
@@ -37,6 +40,7 @@ enum __attribute__((packed)) ct_flag {
 	CT_TRANSLATE = 2, /* rewrite the packet; absent: the flow is only remembered */
 	CT_EGRESS = 4,	  /* where it leaves the host's stack or the NIC; absent: where it enters the node */
 	CT_LOCAL = 8,	  /* what comes out is for this node: a pod of it or its own stack */
+	CT_ENCAP = 16,	  /* not rewritten here but sent to daddr in another packet: see dsr.h */
 };
 
 /*
@@ -87,6 +91,7 @@ struct slow_path {
 	__u32 tcp_flags;
 	__u32 pad;
 	struct ct_entry forward; /* of the flow to open */
+	struct addr backend;	 /* that a packet came encapsulated for: see dsr.h */
 };
 
 struct {
@@ -180,14 +185,15 @@ __noinline int ct_follow(struct context *ctx)
 	if (!entry)
 		return false;
 	ct_other_key(&key, entry, slow->tuple.proto);
-	other = bpf_map_lookup_elem(&ct, &key);
+	other = entry->flags & CT_ENCAP ? NULL : bpf_map_lookup_elem(&ct, &key);
 	if (other && !ct_undoes(other, &slow->tuple)) {
 		bpf_map_delete_elem(&ct, &slow->tuple);
 		return false;
 	}
 	if ((slow->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && entry->closing) {
 		/* The client uses its port again: a new connection, free to choose its backend. */
-		bpf_map_delete_elem(&ct, &key);
+		if (other)
+			bpf_map_delete_elem(&ct, &key);
 		bpf_map_delete_elem(&ct, &slow->tuple);
 		return false;
 	}
@@ -203,7 +209,7 @@ __noinline int ct_follow(struct context *ctx)
 	entry->next_hop.whole = 0; /* routes and neighbours change */
 	if (other) {
 		other->next_hop = ct_sender(ctx);
-	} else {
+	} else if (!(entry->flags & CT_ENCAP)) {
 		ct_make_reply(ctx, &slow->tuple, &reply, entry);
 		bpf_map_update_elem(&ct, &key, &reply, BPF_NOEXIST);
 	}

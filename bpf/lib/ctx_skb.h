@@ -130,6 +130,38 @@ static __always_inline int ctx_send_back(struct context *ctx)
 	return bpf_redirect(ctx->ifindex, 0);
 }
 
+/*
+ * Takes away the len bytes behind the Ethernet header, which then announces what
+ * is behind them. (That it is of another family than they were is known to
+ * kernels since 6.3; older ones refuse.)
+ */
+static __always_inline int ctx_pop(struct context *ctx, __u32 len, bool was_ipv6, bool ipv6)
+{
+	__u64 flags = 0;
+	struct ethhdr *eth;
+
+	if (was_ipv6 != ipv6)
+		flags = ipv6 ? BPF_F_ADJ_ROOM_DECAP_L3_IPV6 : BPF_F_ADJ_ROOM_DECAP_L3_IPV4;
+	if (bpf_skb_adjust_room(ctx, -(__s32)len, BPF_ADJ_ROOM_MAC, flags))
+		return -1;
+	eth = ctx_at(ctx, 0, sizeof(*eth));
+	if (!eth)
+		return -1;
+	eth->h_proto = ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+	return 0;
+}
+
+static __always_inline int ctx_store(struct context *ctx, __u32 off, const void *from, __u32 len)
+{
+	return bpf_skb_store_bytes(ctx, off, from, len, BPF_F_RECOMPUTE_CSUM);
+}
+
+/* Several packets in one, which the kernel cuts later, to a length that fits. */
+static __always_inline bool ctx_is_cut_later(const struct context *ctx)
+{
+	return ctx->gso_segs > 1;
+}
+
 /* Length for bpf_fib_lookup's check against the MTU of the way out: it knows the skb, and what GSO will cut. */
 static __always_inline __u16 ctx_fib_len(__u32 l3_len __attribute__((unused)))
 {

@@ -129,6 +129,36 @@ static __always_inline int ctx_send_back(struct context *ctx __attribute__((unus
 	return XDP_TX;
 }
 
+/* Takes away the len bytes behind the Ethernet header, which then announces what is behind them. */
+static __always_inline int ctx_pop(struct context *ctx, __u32 len, bool was_ipv6 __attribute__((unused)), bool ipv6)
+{
+	struct ethhdr *was = ctx_at(ctx, 0, len + sizeof(*was));
+	struct ethhdr *eth;
+
+	if (!was)
+		return -1;
+	eth = (void *)was + len;
+	__builtin_memcpy(eth, was, 2 * ETH_ALEN);
+	eth->h_proto = ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+	return bpf_xdp_adjust_head(ctx, len);
+}
+
+static __always_inline int ctx_store(struct context *ctx, __u32 off, const void *from, __u32 len)
+{
+	void *at = ctx_at(ctx, off, len);
+
+	if (!at)
+		return -1;
+	__builtin_memcpy(at, from, len);
+	return 0;
+}
+
+/* Several packets in one, which the kernel cuts later. */
+static __always_inline bool ctx_is_cut_later(const struct context *ctx __attribute__((unused)))
+{
+	return false;
+}
+
 /* Length for bpf_fib_lookup's check against the MTU of the way out. */
 static __always_inline __u16 ctx_fib_len(__u32 l3_len)
 {

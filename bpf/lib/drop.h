@@ -24,6 +24,9 @@ enum __attribute__((packed)) drop_reason {
 	DROP_REDIRECT,		/* the kernel refused to redirect it */
 	DROP_NO_LOCAL_BACKEND,	/* the service has some, but its traffic policy allows none of them here */
 	DROP_SOURCE_RANGE,	/* the client is in none of the service's source ranges */
+	DROP_TUNNEL_SOURCE,	/* encapsulated by a machine that is no node of the cluster */
+	DROP_TUNNEL_ECN,	/* the tunnel was congested, and the sender would not hear of it (RFC 6040) */
+	DROP_TUNNEL_SERVICE,	/* encapsulated for a backend that does not serve what is inside */
 };
 
 #endif /* LIB_DROP_H */

@@ -75,6 +75,8 @@ __noinline int lb_choose(__u32 number, enum side side)
 	__builtin_memset(&slow->forward, 0, sizeof(slow->forward));
 	slow->forward.daddr = backend->addr;
 	slow->forward.dport = backend->port;
+	if (side == OUTSIDE && (service->flags & SERVICE_DSR))
+		slow->forward.flags = CT_ENCAP;
 	return DROP_NONE;
 }
 
@@ -90,9 +92,13 @@ __noinline int lb_open_flow(struct context *ctx, enum side side, __u32 ipv6)
 	forward = &slow->forward;
 	local_pod = endpoint_lookup(&forward->daddr);
 	local = local_pod || is_node_address(&forward->daddr);
+	forward->saddr = slow->tuple.saddr;
+	if (!local && (forward->flags & CT_ENCAP)) { /* see dsr.h */
+		forward->sport = slow->tuple.sport;
+		return flow_open_forward(slow);
+	}
 	forward->flags = local ? CT_TRANSLATE | CT_LOCAL : CT_TRANSLATE;
 	forward->reply_flags = lb_reply_flags(local_pod, local, side);
-	forward->saddr = slow->tuple.saddr;
 	if (lb_needs_snat(&slow->tuple, &forward->daddr, local, side))
 		addr_set_node(&forward->saddr, ipv6);
 	return flow_open(ctx, SNAT_TRIES);

@@ -71,7 +71,7 @@ static __always_inline int send_neigh(struct context *ctx, enum trace_point poin
 static __always_inline int send_unresolved(struct context *ctx, enum trace_point point, const struct packet *pkt,
 					   const struct ct_entry *entry)
 {
-	if (entry && (entry->flags & CT_REPLY))
+	if (entry && (entry->flags & CT_REPLY) && entry->next_hop.whole)
 		return send(ctx, point, pkt, entry->next_hop.mac);
 	if (is_node_address(&pkt->tuple.saddr))
 		return drop(ctx, point, DROP_NO_NEIGHBOUR);

@@ -57,6 +57,7 @@ enum __attribute__((packed)) service_flag {
 	SERVICE_BACKENDS = 4,	    /* there are backends, though a set may have none of them */
 	SERVICE_SOURCES = 8,	    /* only for those clients that sources names */
 	SERVICE_NODE_PORT = 16,	    /* the same at this port of every node */
+	SERVICE_DSR = 32,	    /* backends on other machines answer packets from outside themselves: see dsr.h */
 };
 
 struct service {

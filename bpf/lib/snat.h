@@ -121,4 +121,15 @@ __noinline int flow_open(struct context *ctx, __u32 tries)
 	return winner ? DROP_NONE : DROP_CT_FULL;
 }
 
+/* Opens it for a flow whose answers do not come by here: one entry, which reserves nothing. Returns a drop reason. */
+static __always_inline int flow_open_forward(struct slow_path *slow)
+{
+	long err;
+
+	slow->forward.last_seen = bpf_ktime_get_ns();
+	slow->forward.tick = ct_tick();
+	err = bpf_map_update_elem(&ct, &slow->tuple, &slow->forward, BPF_NOEXIST);
+	return err && err != -EEXIST ? DROP_CT_FULL : DROP_NONE;
+}
+
 #endif /* LIB_SNAT_H */
