@@ -26,6 +26,4 @@ func TestServicesAreMeasured(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, measured[[3]string{"iptables", "1", "first"}], measured[[3]string{"iptables", "1", "later"}],
-		"flows are forgotten before a round: a first packet costs more than a later one")
 }
