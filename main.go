@@ -24,6 +24,7 @@ type commandLine struct {
 	Bench   benchCommand   `cmd:"" help:"Measure packets per second and CPU: XDP, TC, iptables and the empty path, side by side."`
 	Vectors vectorsCommand `cmd:"" help:"Run suites of vectors: packet and maps in; verdict, packet and maps out, by BPF_PROG_RUN."`
 	Matrix  matrixCommand  `cmd:"" help:"Run suites on many kernels, in virtual machines, and tell cell by cell what each makes of them."`
+	Report  reportCommand  `cmd:"" help:"Make pages of what was written before."`
 	Doctor  doctorCommand  `cmd:"" help:"Tell what this kernel and machine can run, and why not."`
 }
 

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/skbench/skbench/ci/matrix"
+	"github.com/skbench/skbench/reports"
 )
 
 type matrixCommand struct {
@@ -22,9 +24,6 @@ type matrixCommand struct {
 	List     string   `help:"List of kernels." default:"ci/kernels.yaml" type:"path"`
 	Out      string   `help:"Folder to write the report to." default:"out/matrix" type:"path"`
 }
-
-// errMatrix is said below the matrix, which shows what is meant.
-var errMatrix = errors.New("not every cell of the matrix is as it should be")
 
 func (c *matrixCommand) Run(ctx context.Context) error {
 	shard, err := matrix.ParseShard(c.Shard)
@@ -47,9 +46,36 @@ func (c *matrixCommand) Run(ctx context.Context) error {
 	if err := result.Write(c.Out); err != nil {
 		return err
 	}
-	fmt.Println(filepath.Join(c.Out, "matrix.json"))
-	if result.Failed() {
-		return errMatrix
+	rendered, err := reports.RenderMatrix(c.Out)
+	if err != nil {
+		return err
+	}
+	return conclude(rendered, c.Out)
+}
+
+type reportCommand struct {
+	Merge mergeCommand `cmd:"" help:"Join the shards of a matrix into one, with its page."`
+}
+
+type mergeCommand struct {
+	Shards []string `arg:"" help:"Folders that skbench matrix --shard wrote." placeholder:"DIR"`
+	Out    string   `help:"Folder to write the report to." default:"out/matrix" type:"path"`
+}
+
+func (c *mergeCommand) Run() error {
+	merged, err := reports.MergeMatrix(c.Out, c.Shards)
+	if err != nil {
+		return err
+	}
+	return conclude(merged, c.Out)
+}
+
+// conclude says how a matrix came out and where its page is. What is not as it should be is an error.
+func conclude(m *reports.Matrix, dir string) error {
+	fmt.Println(m.Verdict())
+	fmt.Println(filepath.Join(dir, "index.html"))
+	if trouble := m.Trouble(); len(trouble) > 0 {
+		return errors.New(strings.Join(trouble, "\n  "))
 	}
 	return nil
 }

@@ -45,9 +45,10 @@ var (
 	sky   = tone{"sky", 0x56b4e9, 0x8fcdf2}
 	grey  = tone{"grey", 0x969ea6, 0x7b858f}
 	pale  = tone{"pale", 0xc9cfd4, 0x48515a}
+	red   = tone{"red", 0xb3261e, 0xff8a7a} // for what goes wrong, which is said in words too
 )
 
-var palette = []tone{paper, ink, muted, line, blue, sky, grey, pale}
+var palette = []tone{paper, ink, muted, line, blue, sky, grey, pale, red}
 
 // Measures of a plot, in points. It is narrow so that its letters can still be
 // read when a phone shrinks it to its own width.

@@ -82,25 +82,6 @@ type Cell struct {
 	States       uint64 `json:"states,omitempty"`
 }
 
-// Failed tells whether something went wrong: a cell that failed, crashed or timed out, a kernel that could not be run, a suite that was left out.
-func (m *Matrix) Failed() bool {
-	if len(m.Problems) > 0 {
-		return true
-	}
-	for _, column := range m.Kernels {
-		if column.Problem != "" {
-			return true
-		}
-		for _, cell := range column.Cells {
-			switch cell.State {
-			case Fail, Crash, Timeout:
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // Write writes matrix.json into a folder, whole or not at all. Package reports makes pages of it.
 func (m *Matrix) Write(folder string) error {
 	text, err := json.MarshalIndent(m, "", " ")
