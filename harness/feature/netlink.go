@@ -103,6 +103,30 @@ func addESP() error {
 	})
 }
 
+// abortUDP has the kernel end a UDP socket: SOCK_DESTROY with struct inet_diag_req_v2 of linux/inet_diag.h.
+func abortUDP() error {
+	const sizeofRequest, portAt, cookieAt = 56, 8, 48
+	return inNamespace(func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		if err := unix.Bind(fd, &unix.SockaddrInet4{}); err != nil {
+			return err
+		}
+		at, err := unix.Getsockname(fd)
+		if err != nil {
+			return err
+		}
+		b := make([]byte, sizeofRequest)
+		b[0], b[1] = unix.AF_INET, unix.IPPROTO_UDP
+		binary.BigEndian.PutUint16(b[portAt:], uint16(at.(*unix.SockaddrInet4).Port))
+		binary.NativeEndian.PutUint64(b[cookieAt:], 1<<64-1) // of any socket
+		return asNo(request(unix.NETLINK_SOCK_DIAG, unix.SOCK_DESTROY, 0, b), unix.EOPNOTSUPP, unix.ENOENT)
+	})
+}
+
 // genericNetlink asks for a family of generic netlink by its name (linux/genetlink.h).
 func genericNetlink(family string) func() error {
 	return func() error {

@@ -61,7 +61,9 @@ var (
 	Fentry = declare(Feature{Name: "function entry (fentry)", Kind: Hook, Since: mustParse("5.5"),
 		Config: []string{"CONFIG_DEBUG_INFO_BTF", "CONFIG_BPF_EVENTS"}, probe: loadsTracing(ebpf.AttachTraceFEntry, "ip_rcv")})
 	LiveFrames = declare(Feature{Name: "XDP live frames (BPF_PROG_RUN)", Kind: Hook, Since: mustParse("5.18"), probe: runLiveFrames})
-	AFXDP      = declare(Feature{Name: "AF_XDP sockets", Kind: Hook, Since: mustParse("4.18"), Config: []string{"CONFIG_XDP_SOCKETS"}, probe: xdpSocket})
+	UDPAbort   = declare(Feature{Name: "abort of UDP sockets", Kind: Hook, Since: mustParse("4.9"),
+		Config: []string{"CONFIG_INET_UDP_DIAG", "CONFIG_INET_DIAG_DESTROY"}, probe: abortUDP})
+	AFXDP = declare(Feature{Name: "AF_XDP sockets", Kind: Hook, Since: mustParse("4.18"), Config: []string{"CONFIG_XDP_SOCKETS"}, probe: xdpSocket})
 )
 
 // Helper functions, each tried in the types of program that call it. Those that every kernel of the matrix has are not listed.
