@@ -39,6 +39,9 @@ func (n *Node) forget(s stale) error {
 	if err := n.services.wait(); err != nil {
 		return err
 	}
+	if err := n.forgetSockets(s); err != nil {
+		return err
+	}
 	return n.eachFlow(func(key hostTuple, entry hostCtEntry) error {
 		f := entry.flow(key)
 		service, backend := f.Dst, f.To.Dst

@@ -91,6 +91,38 @@ func TestDatagramsComeFromTheirService(t *testing.T) {
 	})
 }
 
+// S11: a UDP socket leaves a backend that its service has lost, and stays with one that the service still has. One that sends
+// without being connected just goes on; one that is connected is told by an error, and gets another backend when it connects
+// again.
+func TestDatagramsLeaveALostBackend(t *testing.T) {
+	t.Parallel()
+	feature.Need(t, feature.EBPFSockets)
+	onlyEBPF.Run(t, topo.Cluster(2), func(t *testing.T, lab *harness.Lab) {
+		client, first, second := lab.Pod("client-on-node1"), lab.Pod("web-on-node1"), lab.Pod("web-on-node2")
+		answer(t, first, 53)
+		answer(t, second, 53)
+		both := harness.ClusterIP(packet.UDPPort(5353), 53, first, second).Backends
+		service := lab.AddService(t, harness.ClusterIP(packet.UDPPort(5353), 53, first))
+		sending := client.ListenPacket(t, 4053)
+		connected := client.Dial(t, "udp", service.AddrPort())
+		require.Equal(t, first.Name(), askOf(t, sending, service.AddrPort()))
+		require.Equal(t, first.Name(), ask(t, connected))
+
+		service.Change(t, func(s *harness.Service) { s.Backends = both })
+		for range 10 {
+			require.Equal(t, first.Name(), askOf(t, sending, service.AddrPort()), "its backend is still there")
+			require.Equal(t, first.Name(), ask(t, connected))
+		}
+
+		service.Change(t, func(s *harness.Service) { s.Backends = both[1:] })
+		require.Equal(t, second.Name(), askOf(t, sending, service.AddrPort()))
+		feature.Need(t, feature.UDPAbort)
+		_, err := connected.Read(make([]byte, 1))
+		require.ErrorIs(t, err, syscall.ECONNABORTED)
+		require.Equal(t, second.Name(), ask(t, client.Dial(t, "udp", service.AddrPort())))
+	})
+}
+
 // answer serves UDP on a port of the machine until the test ends: every datagram is answered with the machine's name.
 func answer(t testing.TB, m *harness.Machine, port uint16) {
 	t.Helper()

@@ -103,7 +103,14 @@ func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, 
 	}
 	for _, described := range network.Topology().Nodes {
 		machine, _ := network.Machine(described.Name)
-		f.nodes = append(f.nodes, &node{Node: described, machine: machine, maglev: d.maglev})
+		n := &node{Node: described, machine: machine, clients: []*topo.Machine{machine}, maglev: d.maglev}
+		for _, pod := range network.Topology().Pods {
+			if pod.Node == n.Name {
+				client, _ := network.Machine(pod.Name)
+				n.clients = append(n.clients, client)
+			}
+		}
+		f.nodes = append(f.nodes, n)
 	}
 	for _, phase := range []struct {
 		name string

@@ -21,6 +21,7 @@ var labSizes = bpf.MapSizes{
 type node struct {
 	topo.Node
 	machine     *topo.Machine
+	clients     []*topo.Machine // whose sockets the programs see: the node, its pods
 	programs    *bpf.Node
 	attachments []*topo.Attachment
 	served      map[bpf.Frontend]bpf.Service

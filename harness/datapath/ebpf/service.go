@@ -7,6 +7,7 @@ import (
 
 	"github.com/skbench/skbench/bpf"
 	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/harness/feature"
 )
 
 // serve makes the node serve exactly these services, or with an error what it served before. Each frontend changes in one
@@ -29,6 +30,33 @@ func (n *node) serve(services []harness.Service) error {
 		return err
 	}
 	n.served = wanted
+	return n.abortStranded()
+}
+
+// abortStranded ends connected UDP sockets of the node and its pods whose backend is gone from their service. No program sees what
+// they send, so that is how their applications learn of it; when they connect again, they get another backend.
+func (n *node) abortStranded() error {
+	if lacks(feature.UDPAbort) {
+		return nil
+	}
+	stranded, err := n.programs.StrandedSockets()
+	if err != nil || len(stranded) == 0 {
+		return err
+	}
+	type end struct {
+		cookie uint64
+		peer   netip.AddrPort
+	}
+	dead := map[end]bool{}
+	for _, s := range stranded {
+		dead[end{s.Cookie, s.Backend}] = true
+	}
+	for _, m := range n.clients {
+		err := m.AbortUDP(func(peer netip.AddrPort, cookie uint64) bool { return dead[end{cookie, peer}] })
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
