@@ -19,6 +19,8 @@ var units = []unit{
 	{"ns", "nanoseconds", " ns"},
 	{"s", "seconds", " s"},
 	{"%", "percent of one CPU", " %"},
+	{"instructions", "instructions", ""},
+	{"states", "states", ""},
 }
 
 func unitOf(name string) unit {
@@ -30,6 +32,9 @@ func unitOf(name string) unit {
 
 // isRate tells whether more is better: so much of something each second.
 func (u unit) isRate() bool { return strings.HasSuffix(u.name, "/s") }
+
+// isCount tells whether figures are exact: the same work gives the same figure.
+func (u unit) isCount() bool { return u.name == "instructions" || u.name == "states" }
 
 // better is the word of Go benchmark text for the good direction.
 func (u unit) better() string {

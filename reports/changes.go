@@ -1,0 +1,189 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/perf/benchmath"
+)
+
+// What a change must be to count: so sure, and so large. Exact counts count at once.
+const (
+	significance = 0.01
+	noticeable   = 0.05
+)
+
+// Outcome is what can be said about a benchmark after two runs.
+type Outcome string
+
+// The outcomes.
+const (
+	Regressed Outcome = "regressed"
+	Improved  Outcome = "improved"
+	Unchanged Outcome = "unchanged"    // the change, whatever it is, is less than what counts
+	Undecided Outcome = "inconclusive" // too few samples, or too far apart, to say
+	Added     Outcome = "added"        // only the new run has it
+	Removed   Outcome = "removed"      // only the old run has it
+)
+
+// Change is what became of one benchmark at one choice of its parameters.
+type Change struct {
+	Name     string  // as in benchmark text: PPS/datapath=xdp/size=64
+	Old, New *Result // nil: that run does not have it
+
+	// Effect is by how much the median changed: 0.05 is 5 % more. Low and High bound
+	// it: the intervals of both medians, at their ends farthest apart.
+	Effect, Low, High float64
+
+	// P is the probability that samples of one and the same distribution lie this
+	// far apart (Mann-Whitney U test, two-sided).
+	P float64
+
+	Outcome Outcome
+	Why     string // of an inconclusive outcome
+}
+
+// Unit is that of the benchmark.
+func (c Change) Unit() string {
+	if c.New == nil {
+		return c.Old.Unit
+	}
+	return c.New.Unit
+}
+
+// Compare tells what changed from an old run to a new one: the new run's
+// benchmarks in their order, then those that are gone. A run that says of itself
+// that it cannot be trusted decides nothing, and neither do runs on different CPUs.
+func Compare(old, new *Results) []Change {
+	why := incomparable(old, new)
+	var changes []Change
+	for i := range new.Results {
+		r := &new.Results[i]
+		c := Change{Name: r.goName(), New: r, Old: old.find(r), P: 1}
+		switch {
+		case c.Old == nil:
+			c.Outcome = Added
+		case why != "":
+			c.measure()
+			c.Outcome, c.Why = Undecided, why
+		default:
+			c.judge()
+		}
+		changes = append(changes, c)
+	}
+	for i := range old.Results {
+		if r := &old.Results[i]; new.find(r) == nil {
+			changes = append(changes, Change{Name: r.goName(), Old: r, P: 1, Outcome: Removed})
+		}
+	}
+	return changes
+}
+
+// incomparable says why no figure of one run says anything about the other's, or "".
+func incomparable(old, new *Results) string {
+	for _, run := range []struct {
+		name string
+		*Results
+	}{{"old", old}, {"new", new}} {
+		if reason := run.Environment["untrusted"]; reason != "" {
+			return fmt.Sprintf("the %s run is not to be trusted: %s", run.name, reason)
+		}
+	}
+	for _, key := range []string{"cpu", "cpus", "goarch"} {
+		if a, b := old.Environment[key], new.Environment[key]; a != b {
+			return fmt.Sprintf("the runs are from different machines: %s is %q in the old and %q in the new", key, a, b)
+		}
+	}
+	return ""
+}
+
+// find is the result of the same benchmark, parameters and unit; nil if there is none.
+func (r *Results) find(like *Result) *Result {
+	i := slices.IndexFunc(r.Results, func(other Result) bool {
+		return other.Unit == like.Unit && other.goName() == like.goName()
+	})
+	if i < 0 {
+		return nil
+	}
+	return &r.Results[i]
+}
+
+// measure fills in effect, interval and P. It returns false when there is no
+// ratio: a figure is not clear of zero.
+func (c *Change) measure() bool {
+	if c.Old.Low <= 0 || c.New.Low <= 0 {
+		return false
+	}
+	c.Effect = c.New.Median/c.Old.Median - 1
+	c.Low, c.High = c.New.Low/c.Old.High-1, c.New.High/c.Old.Low-1
+	sample := func(r *Result) *benchmath.Sample {
+		return benchmath.NewSample(slices.Clone(r.Samples), &benchmath.DefaultThresholds)
+	}
+	c.P = benchmath.AssumeNothing.Compare(sample(c.Old), sample(c.New)).P
+	return true
+}
+
+// judge decides the outcome.
+func (c *Change) judge() {
+	if unitOf(c.New.Unit).isCount() {
+		c.judgeCount()
+		return
+	}
+	switch {
+	case len(c.Old.Samples) < fewSamples || len(c.New.Samples) < fewSamples:
+		c.Outcome, c.Why = Undecided, fmt.Sprintf("fewer than %d samples", fewSamples)
+	case !c.measure():
+		c.Outcome, c.Why = Undecided, "a figure is not clear of zero"
+	case c.P < significance && (c.Effect > noticeable || c.Effect < -noticeable):
+		c.Outcome = c.direction()
+	case -noticeable < c.Low && c.High < noticeable:
+		c.Outcome = Unchanged
+	default:
+		c.Outcome, c.Why = Undecided, "the samples lie too far apart"
+	}
+}
+
+// judgeCount is for what is counted and not timed: any change counts.
+func (c *Change) judgeCount() {
+	for _, r := range []*Result{c.Old, c.New} {
+		if slices.Min(r.Samples) != slices.Max(r.Samples) {
+			c.Outcome, c.Why = Undecided, "the counts of one run differ"
+			return
+		}
+	}
+	if c.Old.Median == c.New.Median {
+		c.P, c.Outcome = 1, Unchanged
+		return
+	}
+	if c.P = 0; c.Old.Median != 0 {
+		c.Effect = c.New.Median/c.Old.Median - 1
+		c.Low, c.High = c.Effect, c.Effect
+	}
+	c.Outcome = c.direction()
+}
+
+func (c *Change) direction() Outcome {
+	if c.New.Median > c.Old.Median == unitOf(c.New.Unit).isRate() {
+		return Improved
+	}
+	return Regressed
+}
+
+// Confirm takes back those regressions that a repetition of the new run does not
+// show: what a machine does once is no change of the datapath.
+func Confirm(changes, repeated []Change) []Change {
+	confirmed := slices.Clone(changes)
+	for i := range confirmed {
+		c := &confirmed[i]
+		again := slices.IndexFunc(repeated, func(r Change) bool { return r.Name == c.Name && r.Unit() == c.Unit() })
+		if c.Outcome == Regressed && (again < 0 || repeated[again].Outcome != Regressed) {
+			c.Outcome, c.Why = Undecided, "a repetition does not show it"
+		}
+	}
+	return confirmed
+}
+
+// Regressions are the changes for the worse.
+func Regressions(changes []Change) []Change {
+	return slices.DeleteFunc(slices.Clone(changes), func(c Change) bool { return c.Outcome != Regressed })
+}
