@@ -135,6 +135,7 @@ const (
 	macPod    = 3 // eth0 of a pod
 	macDevice = 4 // the node's end of a pod's veth pair
 	macPort   = 5 // a port of the switch
+	macIsland = 6 // a device of an island
 )
 
 // mac is locally administered (first byte 02); kind, number p within the node, and number n of the node or host can be

@@ -101,6 +101,23 @@ func (r route) multipath() *nl.RtAttr {
 	return nl.NewRtAttr(unix.RTA_MULTIPATH, hops)
 }
 
+// newDeadEnd adds a route that leads nowhere.
+func newDeadEnd(machine string, prefix netip.Prefix, kind RouteKind) (request, error) {
+	number, ok := map[RouteKind]uint8{
+		RouteBlackhole: unix.RTN_BLACKHOLE, RouteUnreachable: unix.RTN_UNREACHABLE, RouteProhibit: unix.RTN_PROHIBIT,
+	}[kind]
+	if !ok {
+		return request{}, fmt.Errorf("the route to %s is of kind %q: take blackhole, unreachable, prohibit or none", prefix, kind)
+	}
+	req := nl.NewNetlinkRequest(unix.RTM_NEWROUTE, replace)
+	msg := nl.NewRtMsg()
+	msg.Family, msg.Dst_len = uint8(familyOf(prefix.Addr()).number()), uint8(prefix.Bits())
+	msg.Protocol, msg.Type = unix.RTPROT_STATIC, number
+	req.AddData(msg)
+	req.AddData(nl.NewRtAttr(unix.RTA_DST, prefix.Addr().AsSlice()))
+	return request{fmt.Sprintf("giving %s a route of kind %s to %s", machine, kind, prefix), req}, nil
+}
+
 // localRoutes asks for the IPv6 addresses that are ready to receive: an address gets its route in the local table when the
 // kernel has taken up its multicast group.
 func localRoutes(machine string) request {
