@@ -89,7 +89,7 @@ func (c *vectorsCommand) Run(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errNeedsRoot
 	}
-	results := vector.RunFiles(ctx, c.Suites, vector.Options{})
+	results := vector.RunFiles(ctx, c.Suites, vector.Options{}, nil)
 	if err := vector.WriteTerse(os.Stdout, results); err != nil {
 		return err
 	}

@@ -13,18 +13,24 @@ import (
 // Match compares p with what t says, field by field; nil means that it matches.
 // Payloads are compared without the packet's cookie, or whole if it has none.
 func Match(t Template, p *Packet) *Mismatch {
+	rows := compare(t, p)
+	if !slices.ContainsFunc(rows, func(r Row) bool { return r.Differs }) {
+		return nil
+	}
+	return &Mismatch{t, p, rows}
+}
+
+// compare has a row for every field that the template names.
+func compare(t Template, p *Packet) []Row {
 	headers, err := unfold(t)
 	if err != nil {
-		return &Mismatch{t, p, []Row{{Field: "template", Want: err.Error(), Differs: true}}}
+		return []Row{{Field: "template", Want: err.Error(), Differs: true}}
 	}
 	m := matching{packet: p}
 	for i := range headers {
 		m.header(&headers[i])
 	}
-	if !slices.ContainsFunc(m.rows, func(r Row) bool { return r.Differs }) {
-		return nil
-	}
-	return &Mismatch{t, p, m.rows}
+	return m.rows
 }
 
 // A Mismatch says how a packet differs from a template.

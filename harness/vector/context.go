@@ -3,9 +3,9 @@ package vector
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf"
 )
@@ -167,32 +167,49 @@ func emptyContext(kind contextKind, size int) []byte {
 	return out
 }
 
-// compare says what differs from the context that came out, field by field.
-func (c *Context) compare(t ebpf.ProgramType, out Outcome) (string, error) {
+// check returns an error if a field cannot be expected of a program of a type.
+func (c *Context) check(t ebpf.ProgramType) error {
 	kind := contextOf(t)
 	for _, name := range c.names() {
-		var want, got any
-		s, known := slotOf(kind, name)
-		v := reflect.ValueOf(c).Elem().FieldByIndex(fieldNamed(reflect.TypeFor[Context](), name))
-		switch {
-		case name == "meta" && kind == xdpContext:
-			want, got = fmt.Sprintf("%x", c.Meta), fmt.Sprintf("%x", out.Meta)
-		case !known || name == "ingress" || name == "device":
-			return "", c.at(name).errorf("no %s can be expected of a program of type %s", name, t)
-		case name == "cb":
+		_, known := slotOf(kind, name)
+		if name == "meta" && kind == xdpContext {
+			known = true
+		}
+		if !known || name == "ingress" || name == "device" {
+			return c.at(name).errorf("no %s comes out of a program of type %s", name, t)
+		}
+	}
+	return nil
+}
+
+// compare says how the context that came out differs, a field a line; nothing if it does not.
+func (c *Context) compare(t ebpf.ProgramType, out *Outcome) string {
+	var differences []string
+	for _, name := range c.names() {
+		want, got := "", ""
+		s, _ := slotOf(contextOf(t), name)
+		switch name {
+		case "meta":
+			want, got = fmt.Sprintf("%x", []byte(c.Meta)), fmt.Sprintf("%x", out.Meta)
+		case "cb":
 			words := make([]uint32, len(c.CB))
 			for i := range words {
 				words[i] = uint32(getUint(out.Context[s.offset+4*i:][:4]))
 			}
 			want, got = fmt.Sprint(c.CB), fmt.Sprint(words)
 		default:
-			want, got = v.Uint(), getUint(out.Context[s.offset:s.offset+s.size])
+			want, got = fmt.Sprint(c.number(name)), fmt.Sprint(getUint(out.Context[s.offset:s.offset+s.size]))
 		}
 		if want != got {
-			return fmt.Sprintf("context: want %s %v, got %v", name, want, got), nil
+			differences = append(differences, fmt.Sprintf("context: want %s %s, got %s", name, want, got))
 		}
 	}
-	return "", nil
+	return strings.Join(differences, "\n")
+}
+
+// number is the value of a field that is a plain number.
+func (c *Context) number(name string) uint64 {
+	return reflect.ValueOf(c).Elem().FieldByIndex(fieldNamed(reflect.TypeFor[Context](), name)).Uint()
 }
 
 func (c *Context) put(out []byte, t ebpf.ProgramType, kind contextKind, name string, index func(string) (uint32, error)) error {
@@ -225,8 +242,7 @@ func (c *Context) put(out []byte, t ebpf.ProgramType, kind contextKind, name str
 			binary.NativeEndian.PutUint32(out[s.offset+4*i:], word)
 		}
 	default:
-		n := reflect.ValueOf(c).Elem().FieldByIndex(fieldNamed(reflect.TypeFor[Context](), name)).Uint()
-		putUint(out[s.offset:s.offset+s.size], n)
+		putUint(out[s.offset:s.offset+s.size], c.number(name))
 	}
 	return nil
 }
@@ -257,13 +273,4 @@ func getUint(in []byte) uint64 {
 		return binary.NativeEndian.Uint64(in)
 	}
 	return 0
-}
-
-// byNumber finds a device by its index alone, where there is no network.
-func byNumber(device string) (uint32, error) {
-	n, err := parseInteger(device)
-	if err != nil || n > math.MaxInt32 {
-		return 0, fmt.Errorf("there is no device %q: describe it under network, or give an index", device)
-	}
-	return uint32(n), nil
 }

@@ -13,7 +13,7 @@ type Input struct {
 type Outcome struct {
 	Code    uint32
 	Packet  []byte
-	Meta    []byte // XDP, since 5.14
+	Meta    []byte // XDP, since 5.14, if the input had a context
 	Context []byte // nil if the input had none
 }
 
@@ -22,31 +22,54 @@ const room = 512
 
 // Run runs the program once, in the network namespace of the calling thread.
 func (p *Program) Run(in Input) (Outcome, error) {
-	packet := in.Packet
+	var b buffers
+	err := b.run(p, &in)
+	return b.Outcome, err
+}
+
+// buffers are what programs are run with, time and again.
+type buffers struct {
+	Outcome             // of the last run
+	in, packet, context []byte
+}
+
+// run runs a program once.
+func (b *buffers) run(p *Program, in *Input) error {
+	frame := in.Packet
 	if len(in.Meta) > 0 {
-		packet = append(append(make([]byte, 0, len(in.Meta)+len(in.Packet)), in.Meta...), in.Packet...)
+		b.in = append(append(b.in[:0], in.Meta...), in.Packet...)
+		frame = b.in
 	}
-	out := Outcome{}
-	if len(packet) > 0 {
-		out.Packet = make([]byte, len(packet)+room)
-	}
-	if in.Context != nil && contextOf(p.Type()) != rawContext {
-		out.Context = make([]byte, len(in.Context))
-	}
+	kind := contextOf(p.Type())
 	call := progRun{
-		packetIn: uint32(len(packet)), packetInPointer: pointer(packet),
-		packetOut: uint32(len(out.Packet)), packetOutPointer: pointer(out.Packet),
+		packetIn: uint32(len(frame)), packetInPointer: pointer(frame),
 		contextIn: uint32(len(in.Context)), contextInPtr: pointer(in.Context),
-		contextOut: uint32(len(out.Context)), contextOutPtr: pointer(out.Context),
+	}
+	b.Outcome = Outcome{}
+	if len(frame) > 0 {
+		b.Packet = atLeast(&b.packet, len(frame)+room)
+		call.packetOut, call.packetOutPointer = uint32(len(b.Packet)), pointer(b.Packet)
+	}
+	if len(in.Context) > 0 && kind != rawContext {
+		b.Context = atLeast(&b.context, len(in.Context))
+		call.contextOut, call.contextOutPtr = uint32(len(b.Context)), pointer(b.Context)
 	}
 	if err := call.do(p.Program); err != nil {
-		return Outcome{}, fmt.Errorf("vector: running %s: %w", p.Name, err)
+		return fmt.Errorf("running %s: %w", p.Name, err)
 	}
-	out.Code = call.code
-	out.Packet = out.Packet[:min(int(call.packetOut), len(out.Packet))]
-	if contextOf(p.Type()) == xdpContext && len(out.Context) > 0 {
-		meta := min(int(getUint(out.Context[:4])), len(out.Packet))
-		out.Meta, out.Packet = out.Packet[:meta], out.Packet[meta:]
+	b.Code = call.code
+	b.Packet = b.Packet[:min(int(call.packetOut), len(b.Packet))]
+	if kind == xdpContext && len(b.Context) > 0 {
+		meta := min(int(getUint(b.Context[:4])), len(b.Packet))
+		b.Meta, b.Packet = b.Packet[:meta], b.Packet[meta:]
 	}
-	return out, nil
+	return nil
+}
+
+// atLeast returns a buffer of so many bytes, the one that is there if it is long enough.
+func atLeast(buffer *[]byte, size int) []byte {
+	if cap(*buffer) < size {
+		*buffer = make([]byte, size)
+	}
+	return (*buffer)[:size]
 }

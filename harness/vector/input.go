@@ -1,6 +1,7 @@
 package vector
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -34,6 +35,15 @@ type place struct {
 func (p place) errorf(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	return &InputError{File: p.file, Line: p.line, Column: p.column, Text: err.Error(), Err: err}
+}
+
+// inFile makes a mistake of a file out of an error that does not say where it is.
+func inFile(file string, err error) error {
+	var input *InputError
+	if errors.As(err, &input) && input.File != "" {
+		return err
+	}
+	return &InputError{File: file, Text: err.Error(), Err: err}
 }
 
 // unknown says that there is no such thing, and which there are: the nearest, or all if they are few.

@@ -17,10 +17,24 @@ type Configuration struct {
 	Constants map[string]any
 	MapSizes  map[string]uint32
 	TailCalls map[string]map[uint32]string
-	// Rewrite changes the object's programs and maps before they are loaded.
+	// Rewrite changes the object's programs and maps before they are loaded, after all else.
 	Rewrite func(*ebpf.CollectionSpec) error
 	// LogDir is where the verifier's log goes when it rejects a program; "" is the system's folder for temporary files.
 	LogDir string
+	// Device finds the index of a device that a constant names; nil finds none.
+	Device func(name string) (uint32, error)
+
+	written *written // where all this was written, if it was
+}
+
+// place is where a field of the configuration was written and, within it, what is about name.
+func (c *Configuration) place(field, name string) place {
+	whole := located{c.written}
+	if w := c.written.child(field); w != nil {
+		inner := located{w}
+		return inner.at(name)
+	}
+	return whole.at(field)
 }
 
 // Loaded is the programs and maps of an object in the kernel. Close releases them.
@@ -28,6 +42,7 @@ type Loaded struct {
 	Object   *Object
 	Programs map[string]*Program
 	Maps     map[string]*ebpf.Map
+	Spec     *ebpf.CollectionSpec // as it was loaded
 }
 
 // A Program is a program in the kernel.
@@ -44,16 +59,14 @@ func (o *Object) Load(c Configuration) (*Loaded, error) {
 		return nil, fmt.Errorf("vector: the limit on locked memory: %w: are you root?", err)
 	}
 	spec := o.Spec.Copy()
-	if c.Rewrite != nil {
-		if err := c.Rewrite(spec); err != nil {
-			return nil, err
-		}
+	if err := c.apply(spec); err != nil {
+		return nil, inFile(o.Path, err)
 	}
 	collection, err := ebpf.NewCollection(spec)
 	if err != nil {
 		return nil, o.rejected(err, c.LogDir)
 	}
-	loaded := &Loaded{Object: o, Programs: map[string]*Program{}, Maps: collection.Maps}
+	loaded := &Loaded{Object: o, Programs: map[string]*Program{}, Maps: collection.Maps, Spec: spec}
 	for name, program := range collection.Programs {
 		loaded.Programs[name] = &Program{Program: program, Name: name, Spec: spec.Programs[name]}
 	}

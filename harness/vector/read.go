@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"net"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
@@ -23,6 +25,14 @@ func read(w *written, into any) error { return readValue(w, reflect.ValueOf(into
 func readValue(w *written, v reflect.Value) error {
 	if r, ok := v.Addr().Interface().(reader); ok {
 		return r.read(w)
+	}
+	switch into := v.Addr().Interface().(type) {
+	case *netip.Addr:
+		return readText(w, "an address", netip.ParseAddr, into)
+	case *netip.Prefix:
+		return readText(w, "a prefix", netip.ParsePrefix, into)
+	case *net.HardwareAddr:
+		return readText(w, "a MAC", parseMAC, into)
 	}
 	switch v.Kind() {
 	case reflect.Interface: // a value that only the map it is for can understand
@@ -111,7 +121,11 @@ func readMap(w *written, v reflect.Value) error {
 	return nil
 }
 
+// readList reads a list; a single value stands for a list of one.
 func readList(w *written, v reflect.Value) error {
+	if w.kind == scalar && v.Type().Elem().Kind() != reflect.Struct || w.kind == scalar && isTextual(v.Type().Elem()) {
+		w = &written{kind: list, items: []*written{w}, at: w.at}
+	}
 	if err := w.expect(list); err != nil {
 		return err
 	}
@@ -122,6 +136,11 @@ func readList(w *written, v reflect.Value) error {
 		}
 	}
 	return nil
+}
+
+// isTextual tells the struct types that are written as text.
+func isTextual(t reflect.Type) bool {
+	return t == reflect.TypeFor[netip.Addr]() || t == reflect.TypeFor[netip.Prefix]()
 }
 
 // fieldNamed is the index of the field of a struct type that is written by that name, nil if there is none.

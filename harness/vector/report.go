@@ -20,8 +20,8 @@ func WriteTerse(w io.Writer, results []*Result) error {
 		}
 		fmt.Fprintf(&out, "%s  %s  %s  %s\n", mark, r.Suite, plural(len(r.Vectors), "vector"), r.Duration.Round(time.Microsecond))
 		for _, v := range r.Vectors {
-			if v.Failure != "" {
-				fmt.Fprintf(&out, "      %s\n%s\n", v.Name, indent(v.Failure, "        "))
+			if v.Failure != nil {
+				fmt.Fprintf(&out, "      %s\n%s\n", v.Name, indent(v.Failure.String(), "        "))
 			}
 		}
 		if r.Err != nil {

@@ -1,6 +1,12 @@
 package vector
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/skbench/skbench/harness/packet"
+)
 
 // A Result is what became of a suite.
 type Result struct {
@@ -16,14 +22,61 @@ type Result struct {
 // A VectorResult is what became of a vector.
 type VectorResult struct {
 	Name     string
-	Failure  string // empty if it passed; else what differs, on several lines
+	Failure  *Failure // nil if it passed
 	Duration time.Duration
+}
+
+// A Failure is the first run of a vector that was not as wanted.
+type Failure struct {
+	Step        int    // from 1 on; 0 if the vector has one only
+	Run         int    // of a step that is run several times, from 1 on; the frame of a capture
+	Program     string // that was run
+	Differences string // what is not as wanted, on one line each or as a table
+	// Sent, Want and Got are frames. Want is nil where not a whole packet was wanted.
+	Sent, Want, Got []byte
+
+	template packet.Layers // that was wanted
+	differs  bool          // whether the packet is among the differences
+}
+
+// String says the failure on several lines.
+func (f *Failure) String() string {
+	var out strings.Builder
+	if f.Step > 0 {
+		fmt.Fprintf(&out, "step %d, program %s\n", f.Step, f.Program)
+	}
+	if f.Run > 0 {
+		fmt.Fprintf(&out, "run %d\n", f.Run)
+	}
+	out.WriteString(f.Differences + "\n")
+	if len(f.Sent) > 0 {
+		out.WriteString(f.packets() + "\n")
+	}
+	return strings.TrimRight(out.String(), "\n")
+}
+
+// packets says the packets, side by side if they are not as wanted.
+func (f *Failure) packets() string {
+	sent, _ := packet.Decode(f.Sent)
+	got, _ := packet.Decode(f.Got)
+	if !f.differs {
+		return fmt.Sprintf("sent %s\ngot  %s", sent, got)
+	}
+	var want packet.Template
+	switch {
+	case f.template != nil:
+		want = f.template
+	case f.Want != nil:
+		whole, _ := packet.Decode(f.Want)
+		want = whole.Layers
+	}
+	return packet.SideBySide(sent, want, got)
 }
 
 // Failed counts the vectors that failed.
 func (r *Result) Failed() (n int) {
 	for _, v := range r.Vectors {
-		if v.Failure != "" {
+		if v.Failure != nil {
 			n++
 		}
 	}

@@ -4,36 +4,47 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
+	"unsafe"
 
-	"github.com/skbench/skbench/harness/packet"
+	"golang.org/x/sys/unix"
 )
 
 // Options are what a run of suites may choose. The zero value is good.
 type Options struct {
-	Configuration Configuration // what it holds counts after what the suite says
+	// Configuration is what objects are loaded with, after what the suite says.
+	Configuration Configuration
+	// Artifacts is the folder for captures of what failed and logs of the verifier; "" is a folder in the system's one for temporary
+	// files.
+	Artifacts string
 }
 
-// RunFiles runs the suites of files, one after the other. One that cannot be used never stops the others.
-func RunFiles(ctx context.Context, files []string, o Options) []*Result {
+// RunFiles runs the suites of files, one after the other. One that cannot be used never stops the others. Each result is given
+// to done, if that is not nil, as soon as it is there.
+func RunFiles(ctx context.Context, files []string, o Options, done func(*Result)) []*Result {
 	var results []*Result
+	add := func(r *Result, file string) {
+		r.File = file
+		results = append(results, r)
+		if done != nil {
+			done(r)
+		}
+	}
 	for _, file := range files {
 		suites, err := ReadFile(file)
 		if err != nil {
-			results = append(results, &Result{Suite: file, File: file, Err: err})
-			continue
+			add(&Result{Suite: file, Err: err}, file)
 		}
 		for _, suite := range suites {
-			result := suite.Run(ctx, o)
-			result.File = file
-			results = append(results, result)
+			add(suite.Run(ctx, o), file)
 		}
 	}
 	return results
 }
 
-// Run runs the suite.
+// Run runs the suite. It needs root.
 func (s *Suite) Run(ctx context.Context, o Options) *Result {
 	start := time.Now()
 	result := &Result{Suite: s.Name}
@@ -42,6 +53,7 @@ func (s *Suite) Run(ctx context.Context, o Options) *Result {
 	return result
 }
 
+// run makes the environment and everything in it, and lets a thread of it run the vectors.
 func (s *Suite) run(ctx context.Context, o Options, result *Result) (err error) {
 	if s.Object == "" {
 		return s.at("object").errorf("the suite names no object: give it the path of an ELF file")
@@ -50,139 +62,229 @@ func (s *Suite) run(ctx context.Context, o Options, result *Result) (err error) 
 	if err != nil {
 		return err
 	}
-	loaded, err := object.Load(o.Configuration)
+	programs, err := s.programs(object)
+	if err != nil {
+		return err
+	}
+	environment, err := s.Network.Up(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, environment.Close()) }()
+	loaded, err := object.Load(s.configuration(o, environment, programs))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, loaded.Close()) }()
-	r := runner{suite: s, loaded: loaded}
-	for i := range s.Vectors {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		v := &s.Vectors[i]
-		start := time.Now()
-		failure, err := r.vector(v)
+
+	return environment.Do(func() error {
+		cpu, err := stay()
 		if err != nil {
 			return err
 		}
+		r := &runner{suite: s, options: o, environment: environment, loaded: loaded, programs: programs, captures: &captures{}}
+		defer r.captures.close()
+		if r.tables, err = newTables(loaded, newEncoder(loaded.Spec, environment.Index), cpu); err != nil {
+			return err
+		}
+		return errors.Join(r.run(ctx, result), r.tables.close())
+	})
+}
+
+// stay keeps the calling thread on the CPU that it is on, so that what a program counts per CPU is found there.
+func stay() (cpu int, err error) {
+	runtime.LockOSThread() // never unlocked: the thread is the environment's, and ends with it
+	var now uint32
+	if _, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&now)), 0, 0); errno != 0 {
+		return 0, fmt.Errorf("vector: which CPU this is: %w", errno)
+	}
+	cpu = int(now)
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return 0, fmt.Errorf("vector: staying on CPU %d: %w", cpu, err)
+	}
+	return cpu, nil
+}
+
+// configuration is what the suite's object is loaded with.
+func (s *Suite) configuration(o Options, e *Environment, programs map[*Step]string) Configuration {
+	c := o.Configuration
+	c.written = s.written
+	c.Device = e.Index
+	c.Constants = merge(s.Constants, c.Constants)
+	c.MapSizes = merge(s.MapSizes, c.MapSizes)
+	c.TailCalls = merge(s.TailCalls, c.TailCalls)
+	if c.LogDir == "" {
+		c.LogDir = o.Artifacts
+	}
+	if c.Programs == nil {
+		c.Programs = []string{}
+		for _, name := range programs {
+			c.Programs = append(c.Programs, name)
+		}
+		slices.Sort(c.Programs)
+		c.Programs = slices.Compact(c.Programs)
+	}
+	return c
+}
+
+// merge has the entries of both; those of the second win.
+func merge[V any](a, b map[string]V) map[string]V {
+	out := map[string]V{}
+	for _, m := range []map[string]V{a, b} {
+		for k, v := range m {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// steps are those of the vector: itself, if it has no sequence.
+func (v *Vector) steps() ([]*Step, error) {
+	if v.Steps == nil {
+		return []*Step{&v.Step}, nil
+	}
+	if !v.Packet.isZero() || v.Foreach != nil || v.Want.written != nil || v.Repeat != 0 {
+		return nil, v.at("steps").errorf("a vector has steps, or a packet and what is wanted of it itself: not both")
+	}
+	var steps []*Step
+	for i := range v.Steps {
+		steps = append(steps, &v.Steps[i])
+	}
+	return steps, nil
+}
+
+// programs finds the program that each step runs.
+func (s *Suite) programs(object *Object) (map[*Step]string, error) {
+	all := map[*Step]string{}
+	for i := range s.Vectors {
+		v := &s.Vectors[i]
+		steps, err := v.steps()
+		if err != nil {
+			return nil, err
+		}
+		for _, step := range steps {
+			if all[step], err = s.program(object, v, step); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
+
+func (s *Suite) program(object *Object, v *Vector, step *Step) (string, error) {
+	name, at := s.Program, s.at("program")
+	switch {
+	case step.Program != "":
+		name, at = step.Program, step.at("program")
+	case v.Program != "":
+		name, at = v.Program, v.at("program")
+	}
+	known := object.Programs()
+	if name == "" && len(known) == 1 {
+		name = known[0]
+	}
+	if name == "" {
+		return "", at.errorf("no program is named: %s has %v", object.Path, known)
+	}
+	if !slices.Contains(known, name) {
+		return "", at.errorf("%s", unknown("program", name, known))
+	}
+	return name, nil
+}
+
+// runner runs the vectors of one suite, on a thread of its environment.
+type runner struct {
+	suite       *Suite
+	options     Options
+	environment *Environment
+	loaded      *Loaded
+	programs    map[*Step]string
+	tables      *tables
+	captures    *captures
+	buffers     buffers
+}
+
+// run prepares all vectors, so that mistakes are told before anything runs, and then runs them.
+func (r *runner) run(ctx context.Context, result *Result) error {
+	fillings, err := r.tables.encode(r.suite.Maps)
+	if err != nil {
+		return err
+	}
+	prepared := make([][]prepared, len(r.suite.Vectors))
+	for i := range r.suite.Vectors {
+		if prepared[i], err = r.prepareVector(&r.suite.Vectors[i]); err != nil {
+			return err
+		}
+	}
+	if err := r.tables.start(fillings); err != nil {
+		return r.suite.at("maps").errorf("%w", err)
+	}
+	result.Vectors = make([]VectorResult, 0, len(prepared))
+	for i := range prepared {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if i > 0 && !r.suite.KeepState {
+			if err := r.tables.restore(); err != nil {
+				return err
+			}
+		}
+		start := time.Now()
+		failure, err := r.vector(prepared[i])
+		if err != nil {
+			return err
+		}
+		v := &r.suite.Vectors[i]
 		result.Vectors = append(result.Vectors, VectorResult{Name: v.Name, Failure: failure, Duration: time.Since(start)})
 	}
 	return nil
 }
 
-// runner runs the vectors of one suite.
-type runner struct {
-	suite  *Suite
-	loaded *Loaded
-}
-
-// vector runs one vector, and says what differs.
-func (r *runner) vector(v *Vector) (failure string, err error) {
-	steps := v.Steps
-	if steps == nil {
-		steps = []Step{v.Step}
-	}
+// vector runs the steps of a vector, up to the first that fails.
+func (r *runner) vector(steps []prepared) (*Failure, error) {
 	for i := range steps {
 		failure, err := r.step(&steps[i])
-		if err != nil || failure != "" {
-			if failure != "" && len(steps) > 1 {
-				failure = fmt.Sprintf("step %d: %s", i+1, failure)
+		if err != nil {
+			return nil, err
+		}
+		if failure != nil {
+			if len(steps) > 1 {
+				failure.Step = i + 1
 			}
+			return failure, nil
+		}
+	}
+	return nil, nil
+}
+
+// step runs one step as often as it says, up to the first run that fails.
+func (r *runner) step(p *prepared) (*Failure, error) {
+	for _, f := range p.maps {
+		if err := f.put(); err != nil {
+			return nil, p.step.at("maps").errorf("%w", err)
+		}
+	}
+	if p.step.Foreach != nil {
+		return r.foreach(p)
+	}
+	for run := range p.repeat {
+		failure, err := r.once(p)
+		if failure != nil && p.repeat > 1 {
+			failure.Run = run + 1
+		}
+		if failure != nil || err != nil {
 			return failure, err
 		}
 	}
-	return "", nil
+	return nil, nil
 }
 
-// program finds the program that a step runs.
-func (r *runner) program(s *Step) (*Program, error) {
-	name, at := r.suite.Program, r.suite.at("program")
-	if s.Program != "" {
-		name, at = s.Program, s.at("program")
+// once runs the program once and compares.
+func (r *runner) once(p *prepared) (*Failure, error) {
+	if err := r.buffers.run(p.program, &p.in); err != nil {
+		return nil, p.step.at("packet").errorf("%w", err)
 	}
-	known := r.loaded.Object.Programs()
-	if name == "" && len(known) == 1 {
-		name = known[0]
-	}
-	if name == "" {
-		return nil, at.errorf("the suite names no program: %s has %v", r.loaded.Object.Path, known)
-	}
-	if p := r.loaded.Programs[name]; p != nil {
-		return p, nil
-	}
-	return nil, at.errorf("%s", unknown("program", name, known))
-}
-
-func (r *runner) step(s *Step) (failure string, err error) {
-	program, err := r.program(s)
-	if err != nil {
-		return "", err
-	}
-	input, err := r.input(s, program)
-	if err != nil {
-		return "", err
-	}
-	out, err := program.Run(input)
-	if err != nil {
-		return "", s.at("packet").errorf("%w", err)
-	}
-	return s.Want.compare(program, input, out)
-}
-
-func (r *runner) input(s *Step, program *Program) (in Input, err error) {
-	if in.Packet, err = s.Packet.build(); err != nil {
-		return in, s.at("packet").errorf("%w", err)
-	}
-	context := s.Context.over(&r.suite.Context)
-	in.Meta = context.Meta
-	in.Context, err = context.encode(program.Type(), len(in.Packet), byNumber)
-	wanted := len(s.Want.Context.names()) > 0
-	if kind := contextOf(program.Type()); err == nil && in.Context == nil && wanted && kind != rawContext {
-		in.Context = emptyContext(kind, len(in.Packet)) // without one, none comes out
-	}
-	return in, err
-}
-
-// defaults are the ends of a packet whose suite does not tell.
-var defaults = packet.Defaults{
-	SrcMAC: []byte{2, 0, 0, 0, 0, 1},
-	DstMAC: []byte{2, 0, 0, 0, 0, 2},
-}
-
-func (p *Packet) build() ([]byte, error) {
-	if p.Layers == nil {
-		return p.Bytes, nil
-	}
-	built, err := packet.Build(p.Layers, defaults)
-	if err != nil {
-		return nil, err
-	}
-	return built.Data, nil
-}
-
-// compare says what differs from what is wanted; nothing if nothing does.
-func (w *Want) compare(program *Program, in Input, out Outcome) (string, error) {
-	if w.Verdict != "" {
-		code, err := w.Verdict.code(program.Type())
-		if err != nil {
-			return "", w.at("verdict").errorf("%w", err)
-		}
-		if code != out.Code {
-			return fmt.Sprintf("verdict: want %s, got %s", w.Verdict, verdictName(program.Type(), out.Code)), nil
-		}
-	}
-	if text, err := w.Context.compare(program.Type(), out); err != nil || text != "" {
-		return text, err
-	}
-	got, _ := packet.Decode(out.Packet)
-	if w.Packet.Layers != nil {
-		if m := packet.Match(w.Packet.Layers, got); m != nil {
-			return m.Error(), nil
-		}
-	}
-	if w.Packet.Unchanged && !slices.Equal(in.Packet, out.Packet) {
-		return fmt.Sprintf("packet: changed to %s", got), nil
-	}
-	return "", nil
+	return p.compare(&r.buffers.Outcome)
 }

@@ -23,8 +23,8 @@ func RunSuite(t *testing.T, s *Suite) {
 		result := s.Run(t.Context(), Options{})
 		for _, v := range result.Vectors {
 			t.Run(v.Name, func(t *testing.T) {
-				if v.Failure != "" {
-					t.Error(v.Failure)
+				if v.Failure != nil {
+					t.Error("\n" + v.Failure.String())
 				}
 			})
 		}

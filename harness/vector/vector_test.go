@@ -6,4 +6,8 @@ import (
 	"github.com/skbench/skbench/harness/vector"
 )
 
-func TestPrograms(t *testing.T) { vector.Run(t, "testdata/mirror.yaml") }
+func TestPrograms(t *testing.T) {
+	for _, suite := range []string{"mirror", "tables"} {
+		vector.Run(t, "testdata/"+suite+".yaml")
+	}
+}

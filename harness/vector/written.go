@@ -52,6 +52,14 @@ func (w *written) get(name string) *written {
 	return nil
 }
 
+// child is get, of nothing too.
+func (w *written) child(name string) *written {
+	if w == nil {
+		return nil
+	}
+	return w.get(name)
+}
+
 // maxValues bounds what aliases can make of a small file.
 const maxValues = 1 << 20
 
