@@ -77,7 +77,7 @@ func (s Service) check() error {
 }
 
 func (s Service) checkBackends() error {
-	seen := map[netip.AddrPort]bool{}
+	seen, hosts := map[netip.AddrPort]bool{}, map[netip.Addr]bool{}
 	for _, b := range s.Backends {
 		switch {
 		case !b.Addr.IsValid() || b.Addr.Port() == 0:
@@ -88,8 +88,10 @@ func (s Service) checkBackends() error {
 			return fmt.Errorf("it is its own backend: give the address of a pod or node")
 		case seen[b.Addr]:
 			return fmt.Errorf("backend %s is there twice", b.Addr)
+		case hosts[b.Addr.Addr()] && s.DSR:
+			return fmt.Errorf("%s has two backends, which direct server return cannot tell apart: give one port", b.Addr.Addr())
 		}
-		seen[b.Addr] = true
+		seen[b.Addr], hosts[b.Addr.Addr()] = true, true
 	}
 	return nil
 }

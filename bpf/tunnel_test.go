@@ -261,8 +261,10 @@ func TestDSRIsChecked(t *testing.T) {
 	for want, err := range map[string]error{
 		"bpf: service TCP 172.16.0.1:80 is for direct server return: load the node with Config.DSR": without.PutService(service),
 		"bpf: direct TCP 0.0.0.0:80 at 10.0.1.1:8080: load the node with Config.DSR":                without.PutDirect(good),
-		"bpf: packets for 172.16.0.1 come by direct server return: load the node with Config.DSR":   without.PutOwn(node1.ipv4),
-		"bpf: the stack's own address is none: give one":                                            r.PutOwn(netip.Addr{}),
+		"bpf: service TCP 172.16.0.1:80: 10.0.2.1 has two backends, which direct server return cannot tell apart: give one port": r.PutService(
+			bpf.Service{Frontend: service.Frontend, DSR: true, Backends: at(remote.at(v4, 80), remote.at(v4, 81))}),
+		"bpf: packets for 172.16.0.1 come by direct server return: load the node with Config.DSR": without.PutOwn(node1.ipv4),
+		"bpf: the stack's own address is none: give one":                                          r.PutOwn(netip.Addr{}),
 		"bpf: direct TCP 0.0.0.0:0 at 10.0.1.1:8080 lacks an address or port: give frontend and backend both": r.PutDirect(with(func(d *bpf.Direct) {
 			d.Addr = nodePort(v4, 0)
 		})),

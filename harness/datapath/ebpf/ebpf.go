@@ -34,6 +34,7 @@ type datapath struct {
 	withoutHelpers bool
 	withoutSockets bool
 	maglev         int
+	dsr            bool
 	trace          bool
 	sizes          bpf.MapSizes
 }
@@ -103,7 +104,10 @@ func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, 
 	}
 	for _, described := range network.Topology().Nodes {
 		machine, _ := network.Machine(described.Name)
-		n := &node{Node: described, machine: machine, clients: []*topo.Machine{machine}, maglev: d.maglev}
+		n := &node{
+			Node: described, machine: machine, clients: []*topo.Machine{machine},
+			maglev: d.maglev, dsr: d.dsr, mtu: network.Topology().MTU, expected: map[place]bpf.Direct{},
+		}
 		for _, pod := range network.Topology().Pods {
 			if pod.Node == n.Name {
 				client, _ := network.Machine(pod.Name)
@@ -156,8 +160,20 @@ func (f *forwarder) each(ctx context.Context, do func(*node) error) error {
 	return group.Wait()
 }
 
-// Serve changes one node after the other; when one cannot, those before it change back.
-func (f *forwarder) Serve(_ context.Context, services []harness.Service) error {
+// Serve changes one node after the other; when one cannot, those before it change back. Backends are known to their nodes
+// before any other sends to them, and for as long.
+func (f *forwarder) Serve(ctx context.Context, services []harness.Service) error {
+	if err := f.each(ctx, func(n *node) error { return n.expect(services) }); err != nil {
+		return err
+	}
+	if err := f.serve(services); err != nil {
+		return err
+	}
+	f.services = services
+	return f.each(ctx, func(n *node) error { return n.expectOnly(services) })
+}
+
+func (f *forwarder) serve(services []harness.Service) error {
 	for i, n := range f.nodes {
 		err := n.serve(services)
 		if err == nil {
@@ -169,7 +185,6 @@ func (f *forwarder) Serve(_ context.Context, services []harness.Service) error {
 		}
 		return errors.Join(errs...)
 	}
-	f.services = services
 	return nil
 }
 

@@ -26,6 +26,9 @@ type node struct {
 	attachments []*topo.Attachment
 	served      map[bpf.Frontend]bpf.Service
 	maglev      int // entries of the services' Maglev tables; 0: random choice
+	dsr         bool
+	mtu         int                  // of the NIC; 0: the default
+	expected    map[place]bpf.Direct // by direct server return
 }
 
 // load loads the node's programs.
@@ -42,6 +45,8 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 		IPv4: n.IPv4, IPv6: n.IPv6,
 		GatewayIPv4: n.GatewayIPv4, GatewayIPv6: n.GatewayIPv6,
 		NIC: nic.Index, NICMAC: nic.MAC, NetNSCookie: cookie,
+		DSR:                  d.dsr,
+		MTU:                  n.mtu,
 		Trace:                d.trace,
 		WithoutRedirectPeer:  d.withoutHelpers || lacks(feature.RedirectPeer),
 		WithoutRedirectNeigh: d.withoutHelpers || lacks(feature.RedirectNeigh),

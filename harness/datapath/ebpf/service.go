@@ -75,7 +75,7 @@ func (n *node) frontends(services []harness.Service) map[bpf.Frontend]bpf.Servic
 			all[described.Frontend] = described
 		}
 		inside := bpf.Service{InternalLocal: s.InternalTraffic == harness.Local}
-		world := bpf.Service{External: true, ExternalLocal: s.ExternalTraffic == harness.Local}
+		world := bpf.Service{External: true, ExternalLocal: s.ExternalTraffic == harness.Local, DSR: n.dsr}
 		add(s.ClusterIPv4, s.Port.Number, inside)
 		add(s.ClusterIPv6, s.Port.Number, inside)
 		for _, addr := range s.ExternalIPs {
