@@ -61,6 +61,9 @@ func (s *spans) used(table *ebpf.Map) int {
 	return int(used)
 }
 
+// MaglevTable is the table that flows to backends of these names choose by.
+var MaglevTable = maglev
+
 // Rejected is what Load makes of an error.
 var Rejected = rejected
 

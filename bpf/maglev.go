@@ -7,15 +7,19 @@ import (
 	"math/big"
 )
 
-// MaxMaglev is the largest size of a Maglev table.
-const MaxMaglev = 65537
+// A Maglev table has a prime number of entries in this range: 16381, 32749, 65521 and 65537 are good ones. With fewer entries
+// than that a backend that goes would take more than 2 % of the others' flows along, however few backends there are; with
+// them it takes less wherever there are 100 entries or more for each backend.
+const (
+	MinMaglev = 16381
+	MaxMaglev = 65537
+)
 
 // maglev fills a table of size entries with the indexes of backends, as section 3.4 of "Maglev: A Fast and Reliable Software
 // Network Load Balancer" (Eisenbud et al., NSDI 2016) does: each backend has a preference list, a permutation of the entries
 // that its name alone decides, and backends take turns in taking the first free entry of their lists. So the table is full
 // and even (two backends' entries differ by at most one), it is the same wherever the same names come in the same order, and
-// a backend that leaves moves few entries but its own. Size must be a prime, or the lists are no permutations; at 100 times
-// the backends few entries move.
+// a backend that goes moves few entries but its own. Size must be a prime, or the lists are no permutations.
 func maglev(names []string, size int) []uint32 {
 	if len(names) == 0 {
 		return nil
@@ -57,10 +61,10 @@ func checkMaglev(size, backends int) error {
 	switch {
 	case size == 0:
 		return nil
-	case size < 2 || size > MaxMaglev || !big.NewInt(int64(size)).ProbablyPrime(0): // exact below 2^64
-		return fmt.Errorf("a Maglev table of %d entries: give a prime of at most %d, such as 1021, 16381 or 65537", size, MaxMaglev)
+	case size < MinMaglev || size > MaxMaglev || !big.NewInt(int64(size)).ProbablyPrime(0): // exact below 2^64
+		return fmt.Errorf("a Maglev table of %d entries: give a prime from %d to %d", size, MinMaglev, MaxMaglev)
 	case backends > size:
-		return fmt.Errorf("%d backends in a Maglev table of %d entries: give a larger one, 100 times the backends if it can be", backends, size)
+		return fmt.Errorf("%d backends in a Maglev table of %d entries: give it 100 for each backend", backends, size)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ type Service struct {
 	// this node. The backend's node must expect them ([Node.PutDirect]); it may be reached by the other family.
 	DSR bool
 
-	// Maglev is the size of the Maglev table by which flows choose: a prime of at most MaxMaglev, better 100 times the
+	// Maglev is the size of the Maglev table by which flows choose: a prime from MinMaglev to MaxMaglev, better 100 times the
 	// backends or more. 0: flows spread over the backends at random, by a hash of their tuple.
 	Maglev int
 }

@@ -18,22 +18,35 @@ func (s span) end() uint32 { return s.first + s.count }
 
 func newSpans(size uint32) spans { return spans{free: []span{{0, size}}} }
 
-// take returns the first of count neighbours; there is none for a count of 0.
+// take returns the first of count neighbours. Many are taken from the end, so that few, which are taken from the start, do not
+// cut up the room for them: Maglev tables are of one size as a rule, and fill it without gaps.
 func (s *spans) take(count uint32) (first uint32, ok bool) {
-	for i := range s.free {
-		f := &s.free[i]
-		if f.count < count {
-			continue
+	fits := func(f span) bool { return f.count >= count }
+	if count < MinMaglev {
+		i := slices.IndexFunc(s.free, fits)
+		if i < 0 {
+			return 0, false
 		}
-		first = f.first
-		f.first += count
-		f.count -= count
-		if f.count == 0 {
-			s.free = slices.Delete(s.free, i, i+1)
-		}
+		first = s.free[i].first
+		s.free[i].first += count
+		s.shrink(i, count)
 		return first, true
 	}
+	for i := len(s.free) - 1; i >= 0; i-- {
+		if fits(s.free[i]) {
+			first = s.free[i].end() - count
+			s.shrink(i, count)
+			return first, true
+		}
+	}
 	return 0, false
+}
+
+// shrink takes count away from a free span.
+func (s *spans) shrink(i int, count uint32) {
+	if s.free[i].count -= count; s.free[i].count == 0 {
+		s.free = slices.Delete(s.free, i, i+1)
+	}
 }
 
 // give takes back what no program has ever seen.

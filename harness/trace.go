@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/skbench/skbench/harness/packet"
+	"github.com/skbench/skbench/topo"
 )
 
 // Trace is the way of one packet through the lab: all hops that carry its cookie,
@@ -43,6 +44,33 @@ func (tr *Trace) Passed(t testing.TB, hops ...string) *Trace {
 			firstMissing(tr.Hops(), hops), strings.Join(hops, "\n  "), tr, tr.lab.captureNote(t))
 	}
 	return tr
+}
+
+// Reached waits until the packet has arrived at eth0 of one of the machines, and
+// returns that one.
+func (tr *Trace) Reached(t testing.TB, machines ...*Machine) *Machine {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), tr.lab.timeout)
+	defer cancel()
+	var reached *Machine
+	err := tr.lab.recording.await(ctx, func() bool {
+		for _, hop := range tr.Hops() {
+			for _, m := range machines {
+				if hop.matches(m.name + "/" + topo.NIC + " in") {
+					reached = m
+				}
+			}
+		}
+		return reached != nil
+	})
+	if err != nil {
+		var names []string
+		for _, m := range machines {
+			names = append(names, m.name)
+		}
+		t.Fatalf("the packet reached none of %s within %v\n%s%s", strings.Join(names, ", "), tr.lab.timeout, tr, tr.lab.captureNote(t))
+	}
+	return reached
 }
 
 // Never fails the test if the packet took one of these hops. It waits until all

@@ -70,9 +70,9 @@ func WithoutSockets() Option {
 	return func(d *datapath) { d.name += "-packets"; d.withoutSockets = true }
 }
 
-// WithMaglev has flows choose their backends by Maglev tables of so many entries, a prime of at most 65,537, better 100 times
-// the backends or more: the same on every node, and little changes when a backend comes or goes. Without it flows spread at
-// random.
+// WithMaglev has flows choose their backends by Maglev tables of so many entries, a prime from bpf.MinMaglev to
+// bpf.MaxMaglev, better 100 times the backends or more: the same on every node, and little changes when a backend comes or
+// goes. Without it flows spread at random.
 func WithMaglev(entries int) Option {
 	return func(d *datapath) { d.name += "-maglev"; d.maglev = entries }
 }

@@ -41,6 +41,10 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 	if err != nil {
 		return err
 	}
+	sizes := d.sizes
+	if d.maglev != 0 {
+		sizes.Slots = max(sizes.Slots, uint32(64*d.maglev)) // services with other backends than the rest, twice while they change
+	}
 	n.programs, err = bpf.Load(bpf.Config{
 		IPv4: n.IPv4, IPv6: n.IPv6,
 		GatewayIPv4: n.GatewayIPv4, GatewayIPv6: n.GatewayIPv6,
@@ -51,7 +55,7 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 		WithoutRedirectPeer:  d.withoutHelpers || lacks(feature.RedirectPeer),
 		WithoutRedirectNeigh: d.withoutHelpers || lacks(feature.RedirectNeigh),
 		WithoutSetRetval:     lacks(feature.SetRetval),
-	}, bpf.Options{Events: events, Sizes: d.sizes, WithoutSockets: d.withoutSockets || lacks(feature.EBPFSockets)})
+	}, bpf.Options{Events: events, Sizes: sizes, WithoutSockets: d.withoutSockets || lacks(feature.EBPFSockets)})
 	return err
 }
 
