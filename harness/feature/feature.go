@@ -104,6 +104,16 @@ func Report() []Finding {
 	return all
 }
 
+// Since is the first release that has the feature of a name; ok is false if the table does not have it.
+func Since(name string) (since Version, ok bool) {
+	for _, f := range table {
+		if f.Name == name && f.Since != (Version{}) {
+			return f.Since, true
+		}
+	}
+	return Version{}, false
+}
+
 // Need skips a test on a machine that lacks one of the features, with the reason. Attributes of the test name the feature and its state, so
 // that a run over many kernels can tell an unsupported test from one that was skipped.
 func Need(t testing.TB, features ...*Feature) {

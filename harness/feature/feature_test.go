@@ -189,7 +189,7 @@ func TestHelperName(t *testing.T) {
 		asm.FnRedirectPeer:           "bpf_redirect_peer",
 		asm.FnTcpRawGenSyncookieIpv4: "bpf_tcp_raw_gen_syncookie_ipv4",
 	} {
-		require.Equal(t, want, helperName(fn))
+		require.Equal(t, want, HelperName(fn))
 	}
 }
 

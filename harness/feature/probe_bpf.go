@@ -14,7 +14,7 @@ import (
 
 // helper declares a helper function: it is there when each of the program types can call it.
 func helper(since string, fn asm.BuiltinFunc, types ...ebpf.ProgramType) *Feature {
-	return declare(Feature{Name: helperName(fn), Kind: Helper, Since: mustParse(since), probe: func() error {
+	return declare(Feature{Name: HelperName(fn), Kind: Helper, Since: mustParse(since), probe: func() error {
 		for _, t := range types {
 			if err := features.HaveProgramHelper(t, fn); err != nil {
 				return fmt.Errorf("in %s programs: %w", t, err)
@@ -24,8 +24,8 @@ func helper(since string, fn asm.BuiltinFunc, types ...ebpf.ProgramType) *Featur
 	}})
 }
 
-// helperName turns the library's FnRedirectPeer into the kernel's bpf_redirect_peer.
-func helperName(fn asm.BuiltinFunc) string {
+// HelperName turns the library's FnRedirectPeer into the kernel's bpf_redirect_peer.
+func HelperName(fn asm.BuiltinFunc) string {
 	var b strings.Builder
 	b.WriteString("bpf")
 	for _, r := range strings.TrimPrefix(fn.String(), "Fn") {
@@ -74,7 +74,10 @@ func runLiveFrames() error {
 		return err
 	}
 	defer prog.Close()
-	_, err = prog.Run(&ebpf.RunOptions{Data: make([]byte, 64), Repeat: 1, Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES})
+	verdict, err := prog.Run(&ebpf.RunOptions{Data: make([]byte, 64), Repeat: 1, Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES})
+	if err == nil && verdict == xdpDrop {
+		return no("the kernel ignores the flag, and gives the program's verdict back as of any run") // before 5.18
+	}
 	return asNo(err, unix.EINVAL)
 }
 
