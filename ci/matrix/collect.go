@@ -22,7 +22,7 @@ type collector struct {
 	out     string // the folder of matrix.json
 	started time.Time
 
-	cells   map[cellName]*Cell
+	cells   map[cellName]*job.Cell
 	tests   map[cellName]*progress // that began and have no end yet
 	ended   map[string]bool        // steps
 	step    string                 // that runs
@@ -37,30 +37,27 @@ type cellName struct{ suite, test string }
 type progress struct {
 	log    strings.Builder
 	paused bool
-	cell   Cell
+	cell   job.Cell
 }
 
 func newCollector(column *Column, out string) *collector {
 	return &collector{
 		column: column, out: out, folder: filepath.Join("files", column.Name),
-		cells: map[cellName]*Cell{}, tests: map[cellName]*progress{}, ended: map[string]bool{},
+		cells: map[cellName]*job.Cell{}, tests: map[cellName]*progress{}, ended: map[string]bool{},
 	}
 }
 
-// event is one of go test -json (go doc test2json).
+// event is a line of a step: one of go test -json (go doc test2json), or one answer of the probe command.
 type event struct {
+	Feature *feature.Finding
+	Cell    *job.Cell
+
 	Action  string
 	Test    string
 	Elapsed float64
 	Output  string
 	Key     string
 	Value   string
-}
-
-// probed is a line of the probe command: one feature or one program.
-type probed struct {
-	Feature *feature.Finding
-	Program *Cell
 }
 
 // take takes one record.
@@ -76,7 +73,7 @@ func (c *collector) take(r job.Record) {
 	case job.Line:
 		c.line(r.Step, r.Text)
 	case job.Stderr:
-		c.strange = append(c.strange[max(0, len(c.strange)-lastLines):], strings.TrimRight(r.Text, "\n"))
+		c.odd(r.Text)
 	case job.Splat:
 		c.splat(r.Text)
 	case job.File:
@@ -92,30 +89,25 @@ func (c *collector) take(r job.Record) {
 const lastLines = 60
 
 func (c *collector) line(step, text string) {
-	if step == probeStep {
-		var found probed
-		if json.Unmarshal([]byte(text), &found) != nil {
-			c.strange = append(c.strange, strings.TrimSpace(text))
-			return
-		}
-		if found.Feature != nil {
-			c.column.Features = append(c.column.Features, *found.Feature)
-		}
-		if found.Program != nil {
-			c.set(*found.Program)
-		}
-		return
-	}
 	var e event
-	if json.Unmarshal([]byte(text), &e) != nil {
-		c.strange = append(c.strange, strings.TrimSpace(text))
-		return
-	}
-	if e.Test != "" {
+	switch err := json.Unmarshal([]byte(text), &e); {
+	case err != nil:
+		c.odd(text)
+	case e.Feature != nil:
+		c.column.Features = append(c.column.Features, *e.Feature)
+	case e.Cell != nil:
+		c.set(*e.Cell)
+		c.last = cellName{e.Cell.Suite, e.Cell.Name}
+	case e.Test != "":
 		c.event(cellName{step, e.Test}, e)
-	} else if e.Action == "output" {
-		c.strange = append(c.strange[max(0, len(c.strange)-lastLines):], strings.TrimRight(e.Output, "\n"))
+	case e.Action == "output":
+		c.odd(e.Output)
 	}
+}
+
+// odd keeps a line that is no test's, to be shown if the step ends badly.
+func (c *collector) odd(line string) {
+	c.strange = append(c.strange[max(0, len(c.strange)-lastLines):], strings.TrimRight(line, "\n"))
 }
 
 // framing are the lines that only say what the cell says already.
@@ -124,7 +116,7 @@ var framing = regexp.MustCompile(`^\s*(===|---) (RUN|PAUSE|CONT|NAME|ATTR|PASS|F
 func (c *collector) event(name cellName, e event) {
 	test := c.tests[name]
 	if test == nil {
-		test = &progress{cell: Cell{Suite: name.suite, Name: name.test}}
+		test = &progress{cell: job.Cell{Suite: name.suite, Name: name.test}}
 		c.tests[name] = test
 	}
 	switch e.Action {
@@ -139,7 +131,7 @@ func (c *collector) event(name cellName, e event) {
 	case "attr":
 		switch e.Key {
 		case "unsupported", "inconclusive":
-			test.cell.State, test.cell.Feature = State(e.Key), e.Value
+			test.cell.State, test.cell.Feature = job.State(e.Key), e.Value
 		case "since":
 			test.cell.Since = e.Value
 		}
@@ -158,23 +150,23 @@ func (c *collector) finish(name cellName, test *progress, action string) {
 	cell, log := test.cell, test.log.String()
 	switch action {
 	case "pass":
-		cell.State = Pass
+		cell.State = job.Pass
 	case "fail":
-		cell.State, cell.Log = Fail, log
+		cell.State, cell.Log = job.Fail, log
 	case "skip":
 		if cell.State == "" {
-			cell.State = Inconclusive
+			cell.State = job.Inconclusive
 		}
 		cell.Reason = reasonOf(log)
 	default: // It had no end.
-		cell.State, cell.Log = State(action), log
+		cell.State, cell.Log = job.State(action), log
 	}
-	if cell.State == Fail {
+	if cell.State == job.Fail {
 		cell.Reason = firstComplaint(log)
 	}
 	delete(c.tests, name)
 	// It has a cell where the kernel complained while it ran, or where a part of it took the guest down in an earlier boot. That stays.
-	if old := c.cells[name]; old != nil && cell.State == Pass && old.State != Pass {
+	if old := c.cells[name]; old != nil && cell.State == job.Pass && old.State != job.Pass {
 		old.Seconds = cell.Seconds
 		cell = *old
 	}
@@ -182,28 +174,31 @@ func (c *collector) finish(name cellName, test *progress, action string) {
 	c.last = name
 }
 
-var (
-	place = regexp.MustCompile(`^\s*[\w./-]+\.go:\d+: `)
-	blank = regexp.MustCompile(`^\s*$`)
-)
+// place is where in the code a line comes from.
+var place = regexp.MustCompile(`^\s*[\w./-]+\.go:\d+: ?`)
 
 // reasonOf is what a skipped test said.
 func reasonOf(log string) string {
 	return strings.Join(strings.Fields(place.ReplaceAllString(log, "")), " ")
 }
 
-// firstComplaint is the first line that a failed test wrote, without the place.
+// firstComplaint is the first line that a failed test wrote, without the place. Testify's message says more than its error.
 func firstComplaint(log string) string {
+	var first string
 	for line := range strings.Lines(log) {
-		if line = place.ReplaceAllString(line, ""); !blank.MatchString(line) && !strings.Contains(line, "Error Trace:") {
-			line = strings.TrimSpace(strings.Replace(line, "Error:", "", 1))
-			return line[:min(len(line), 240)]
+		line = strings.TrimSpace(place.ReplaceAllString(line, ""))
+		if _, message, ok := strings.Cut(line, "Messages:"); ok {
+			first = strings.TrimSpace(message)
+			break
+		}
+		if first == "" && line != "" && !strings.HasPrefix(line, "Error Trace:") {
+			first = strings.TrimSpace(strings.TrimPrefix(line, "Error:"))
 		}
 	}
-	return ""
+	return first[:min(len(first), 240)]
 }
 
-func (c *collector) set(cell Cell) {
+func (c *collector) set(cell job.Cell) {
 	cell.Log = c.whole(cell)
 	c.cells[cellName{cell.Suite, cell.Name}] = &cell
 }
@@ -212,7 +207,7 @@ func (c *collector) set(cell Cell) {
 const maxLog = 64 << 10
 
 // whole returns the cell's log; of a long one the end, and the whole goes to a file.
-func (c *collector) whole(cell Cell) string {
+func (c *collector) whole(cell job.Cell) string {
 	if len(cell.Log) <= maxLog {
 		return cell.Log
 	}
@@ -237,7 +232,7 @@ func (c *collector) save(name string, content []byte) error {
 func (c *collector) file(r job.Record) {
 	content, err := r.Content()
 	if err != nil {
-		c.strange = append(c.strange, err.Error())
+		c.odd(err.Error())
 		return
 	}
 	base := filepath.Base(r.Text) // A guest chooses no folder.
@@ -279,15 +274,15 @@ func (c *collector) splat(text string) {
 	reason := "the kernel complained: " + strings.TrimSpace(firstLine(text))
 	if names := c.running(); len(names) > 0 {
 		for _, name := range names {
-			c.cells[name] = &Cell{Suite: name.suite, Name: name.test, State: Fail, Reason: reason, Log: text}
+			c.cells[name] = &job.Cell{Suite: name.suite, Name: name.test, State: job.Fail, Reason: reason, Log: text}
 		}
 		return
 	}
 	if cell := c.cells[c.last]; cell != nil {
-		cell.State, cell.Reason, cell.Log = Fail, reason, cell.Log+"\n"+text
+		cell.State, cell.Reason, cell.Log = job.Fail, reason, cell.Log+"\n"+text
 		return
 	}
-	c.set(Cell{Suite: c.step, Name: wholeSuite, State: Fail, Reason: reason, Log: text})
+	c.set(job.Cell{Suite: c.step, Name: wholeSuite, State: job.Fail, Reason: reason, Log: text})
 }
 
 // wholeSuite is the cell of what is no single test's.
@@ -304,9 +299,9 @@ func (c *collector) end(r job.Record) {
 	if r.Text == "" || (r.Text == "exit status 1" && len(c.tests) == 0 && c.has(r.Step)) {
 		return // exit status 1: tests failed, as their cells say
 	}
-	state, reason := Crash, fmt.Sprintf("the process died (%s)", r.Text)
+	state, reason := job.Crash, fmt.Sprintf("the process died (%s)", r.Text)
 	if r.Limited {
-		state, reason = Timeout, r.Text
+		state, reason = job.Timeout, r.Text
 	}
 	c.cut(state, reason, strings.Join(c.strange, "\n"))
 }
@@ -322,11 +317,11 @@ func (c *collector) has(suite string) bool {
 
 // cut ends the tests that run with a state of their own, since what they ran in is gone: the culprit, and those around it. Tests that waited for
 // their turn have no cell yet. It returns the culprit; without one the suite itself is.
-func (c *collector) cut(state State, reason, text string) (culprit cellName) {
+func (c *collector) cut(state job.State, reason, text string) (culprit cellName) {
 	names := c.running()
 	if len(names) == 0 {
 		culprit = cellName{c.step, wholeSuite}
-		c.set(Cell{Suite: c.step, Name: wholeSuite, State: state, Reason: reason, Log: text})
+		c.set(job.Cell{Suite: c.step, Name: wholeSuite, State: state, Reason: reason, Log: text})
 	} else {
 		culprit = names[0]
 	}
@@ -341,8 +336,8 @@ func (c *collector) cut(state State, reason, text string) (culprit cellName) {
 }
 
 // cellsInOrder are the column's cells, by suite and name.
-func (c *collector) cellsInOrder() []*Cell {
-	return slices.SortedFunc(maps.Values(c.cells), func(a, b *Cell) int {
+func (c *collector) cellsInOrder() []*job.Cell {
+	return slices.SortedFunc(maps.Values(c.cells), func(a, b *job.Cell) int {
 		if a.Suite != b.Suite {
 			return strings.Compare(a.Suite, b.Suite)
 		}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/skbench/skbench/ci/matrix/initramfs"
 	"github.com/skbench/skbench/ci/matrix/job"
@@ -47,9 +46,13 @@ func (p *plan) base(to io.Writer) error {
 		archive.Copy(filepath.Join(guestPrograms, filepath.Base(program)), program)
 	}
 	for _, s := range p.suites {
-		archive.Copy(filepath.Join(guestSuites, s.name, filepath.Base(s.binary)), s.binary)
+		if s.binary == "" {
+			archive.Tree(inGuest().suite(s), s.folder)
+			continue
+		}
+		archive.Copy(inGuest().binary(s), s.binary)
 		if s.testdata != "" {
-			archive.Tree(filepath.Join(guestSuites, s.name, "testdata"), s.testdata)
+			archive.Tree(filepath.Join(inGuest().suite(s), "testdata"), s.testdata)
 		}
 	}
 	for _, object := range p.objects {
@@ -111,35 +114,28 @@ func appendFile(to io.Writer, name string) error {
 	return err
 }
 
-// inGuest and onHost tell where a plan's files are.
-type places struct{ suite, object, program func(string) string }
+// places tell where a plan's files are: in a guest, or on the machine itself.
+type places struct {
+	suite           func(suite) string // the folder that it runs in
+	binary          func(suite) string
+	object, program func(string) string
+}
 
 func inGuest() places {
+	folder := func(s suite) string { return filepath.Join(guestSuites, flat(s.name)) }
 	return places{
-		suite:   func(name string) string { return filepath.Join(guestSuites, name) },
+		suite:   folder,
+		binary:  func(s suite) string { return filepath.Join(folder(s), filepath.Base(s.binary)) },
 		object:  func(file string) string { return filepath.Join(guestObjects, filepath.Base(file)) },
 		program: func(file string) string { return filepath.Join(guestPrograms, filepath.Base(file)) },
 	}
 }
 
-func onHost(tree string) places {
+func onHost() places {
 	same := func(file string) string { return file }
 	return places{
-		suite: func(name string) string {
-			if filepath.IsAbs(name) {
-				return name
-			}
-			return filepath.Join(tree, name)
-		},
+		suite:  func(s suite) string { return s.folder },
+		binary: func(s suite) string { return s.binary },
 		object: same, program: same,
 	}
-}
-
-// binary is where a suite's binary is.
-func (at places) binary(s suite) string {
-	guest := at.suite(s.name)
-	if strings.HasPrefix(guest, guestSuites+"/") {
-		return filepath.Join(guest, filepath.Base(s.binary))
-	}
-	return s.binary
 }

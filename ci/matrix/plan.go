@@ -70,13 +70,11 @@ type plan struct {
 	guest, probe, test2json string // programs
 	suites                  []suite
 	objects                 []string
+	ours                    bool   // skbench's own programs are tried
 	run                     string // pattern of tests
 	shared                  string // archive of the guests' common files
 	accelerator             vm.Accelerator
 }
-
-// probeStep is the step of features and objects.
-const probeStep = "probe"
 
 // makePlan builds what the options ask for into a folder. What cannot be built or is not there is left out, and told in the problems.
 func makePlan(ctx context.Context, o Options, into string) (*plan, []error, error) {
@@ -94,7 +92,7 @@ func makePlan(ctx context.Context, o Options, into string) (*plan, []error, erro
 	var problems []error
 	suites := o.Suites
 	if len(suites) == 0 && len(o.Objects) == 0 {
-		suites = standard
+		suites, p.ours = standard, true
 	}
 	for _, folder := range suites {
 		s, err := b.suite(ctx, folder)
@@ -137,9 +135,18 @@ const patience = time.Hour
 // job is what is still to be done: all steps but those that ended, and of the one that was cut short the tests that have no cell yet.
 func (p *plan) job(at places, c *collector, slowdown int) job.Job {
 	var todo job.Job
-	env := []string{fmt.Sprintf("SKBENCH_SLOWDOWN=%d", slowdown)}
+	add := func(s job.Step) {
+		if c.ended[s.Name] || c.cells[cellName{s.Name, wholeSuite}] != nil {
+			return
+		}
+		s.Limit = patience
+		s.Env = []string{fmt.Sprintf("SKBENCH_SLOWDOWN=%d", slowdown)}
+		todo.Steps = append(todo.Steps, s)
+	}
+	probe := at.program(p.probe)
 	for _, s := range p.suites {
-		if c.ended[s.name] || c.cells[cellName{s.name, wholeSuite}] != nil {
+		if s.binary == "" {
+			add(job.Step{Name: s.name, Command: append([]string{probe, "vectors", s.name}, s.vectors...), Dir: at.suite(s)})
 			continue
 		}
 		command := []string{at.program(p.test2json), "-t", "-p", s.pack, at.binary(s),
@@ -150,14 +157,14 @@ func (p *plan) job(at places, c *collector, slowdown int) job.Job {
 		if skip := c.skip(s.name); skip != "" {
 			command = append(command, "-test.skip="+skip)
 		}
-		todo.Steps = append(todo.Steps, job.Step{Name: s.name, Command: command, Env: env, Dir: at.suite(s.name), Limit: patience})
+		add(job.Step{Name: s.name, Command: command, Dir: at.suite(s)})
 	}
-	if !c.ended[probeStep] && c.cells[cellName{probeStep, wholeSuite}] == nil {
-		probe := job.Step{Name: probeStep, Command: []string{at.program(p.probe)}, Env: env, Limit: patience}
-		for _, object := range p.objects {
-			probe.Command = append(probe.Command, at.object(object))
-		}
-		todo.Steps = append(todo.Steps, probe)
+	add(job.Step{Name: "features", Command: []string{probe, "features"}})
+	if p.ours {
+		add(job.Step{Name: "object skbench", Command: []string{probe, "datapath"}})
+	}
+	for _, object := range p.objects {
+		add(job.Step{Name: "object " + filepath.Base(object), Command: []string{probe, "programs", at.object(object)}})
 	}
 	return todo
 }
@@ -168,7 +175,7 @@ func (c *collector) skip(suite string) string {
 	var patterns []string
 	broken := map[string]bool{} // top tests with a part that died
 	for name, cell := range c.cells {
-		if name.suite == suite && (cell.State == Crash || cell.State == Timeout) {
+		if name.suite == suite && (cell.State == job.Crash || cell.State == job.Timeout) {
 			top, _, _ := strings.Cut(name.test, "/")
 			broken[top] = true
 			if !c.around(name) {

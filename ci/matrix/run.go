@@ -58,7 +58,7 @@ func Run(ctx context.Context, o Options) (*Matrix, error) {
 		if !o.Shard.has(i) {
 			continue
 		}
-		column := &Column{Name: k.Name, Cells: []*Cell{}}
+		column := &Column{Name: k.Name, Cells: []*job.Cell{}}
 		matrix.Kernels = append(matrix.Kernels, column)
 		columns.Go(func() error {
 			r.column(ctx, k, column)
@@ -141,7 +141,7 @@ func (r *run) host(ctx context.Context, c *collector) error {
 	}
 	c.take(job.Record{Kind: job.Hello, Text: release})
 	c.column.BootSeconds = 0
-	return r.job(onHost(r.Tree), c, 1).Run(ctx, filepath.Join(r.work, "artefacts"), c.take)
+	return r.job(onHost(), c, 1).Run(ctx, filepath.Join(r.work, "artefacts"), c.take)
 }
 
 // A guest may send nothing for silence, and run for limit, in processor time.
@@ -189,9 +189,9 @@ func (r *run) guests(ctx context.Context, k kernel.Kernel, c *collector) error {
 			c.column.Console = last
 			return err
 		}
-		state := Crash
+		state := job.Crash
 		if errors.Is(err, vm.ErrHung) {
-			state = Timeout
+			state = job.Timeout
 		}
 		if errors.Is(err, vm.ErrDied) {
 			err = died(last)
@@ -234,12 +234,12 @@ func (c *Column) summary() string {
 	if c.Problem != "" {
 		return c.Problem
 	}
-	counts := map[State]int{}
+	counts := map[job.State]int{}
 	for _, cell := range c.Cells {
 		counts[cell.State]++
 	}
 	var parts []string
-	for _, state := range []State{Pass, Fail, Unsupported, Inconclusive, Crash, Timeout} {
+	for _, state := range []job.State{job.Pass, job.Fail, job.Unsupported, job.Inconclusive, job.Crash, job.Timeout} {
 		if n := counts[state]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}

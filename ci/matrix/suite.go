@@ -12,13 +12,16 @@ import (
 	"strings"
 )
 
-// suite is tests built to run on other kernels.
+// suite is tests built to run on other kernels, or vectors as they were written.
 type suite struct {
 	name     string
-	binary   string // of `go test -c`
+	binary   string // of `go test -c`; "" for vectors
 	pack     string // the package's import path, as go test -json says it
 	testdata string // its folder testdata, or ""
 	only     string // pattern for -test.run, or ""
+
+	folder  string   // where it is, vectors with their objects
+	vectors []string // files in it
 }
 
 // standard are the suites that run when none is named: the datapath's behaviour, and the table of features held against the probes.
@@ -30,24 +33,45 @@ type builder struct {
 	into string
 }
 
-// suite builds the tests of a folder with Go's tests in it, of this module or another.
-func (b builder) suite(ctx context.Context, folder string) (suite, error) {
-	path := folder
+// suite makes a suite of a folder with Go tests, of this module or another; of a folder of vectors; or of one file of vectors.
+func (b builder) suite(ctx context.Context, given string) (suite, error) {
+	path := given
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(b.tree, path)
 	}
-	tests, err := filepath.Glob(filepath.Join(path, "*_test.go"))
-	if err != nil || len(tests) == 0 {
-		return suite{}, fmt.Errorf("suite %s: there are no Go tests in it: name a folder that has some", folder)
+	name := filepath.ToSlash(filepath.Clean(given))
+	info, err := os.Stat(path)
+	if err != nil {
+		return suite{}, fmt.Errorf("suite %s: %w: name a folder with Go tests, or vectors", given, err)
 	}
-	name := filepath.ToSlash(filepath.Clean(folder))
-	s := suite{name: name, binary: filepath.Join(b.into, strings.NewReplacer("/", "-", "..", "up").Replace(name)+".test")}
+	if !info.IsDir() {
+		return suite{name: name, folder: filepath.Dir(path), vectors: []string{filepath.Base(path)}}, nil
+	}
+	if tests, err := filepath.Glob(filepath.Join(path, "*_test.go")); err == nil && len(tests) > 0 {
+		return b.tests(ctx, name, path)
+	}
+	s := suite{name: name, folder: path}
+	for _, pattern := range []string{"*.yaml", "*.yml"} {
+		found, _ := filepath.Glob(filepath.Join(path, pattern))
+		for _, file := range found {
+			s.vectors = append(s.vectors, filepath.Base(file))
+		}
+	}
+	if len(s.vectors) == 0 {
+		return suite{}, fmt.Errorf("suite %s: there are neither Go tests nor vectors in it: name a folder that has some", given)
+	}
+	return s, nil
+}
+
+// tests builds the tests of a folder.
+func (b builder) tests(ctx context.Context, name, path string) (suite, error) {
+	s := suite{name: name, folder: path, binary: filepath.Join(b.into, strings.NewReplacer("/", "-", "..", "up").Replace(name)+".test")}
 	if err := b.run(ctx, path, "test", "-c", "-ldflags=-s -w", "-o", s.binary, "."); err != nil {
-		return suite{}, fmt.Errorf("suite %s does not build: %w", folder, err)
+		return suite{}, fmt.Errorf("suite %s does not build: %w", name, err)
 	}
 	listed, err := b.output(ctx, path, "list", ".")
 	if err != nil {
-		return suite{}, fmt.Errorf("suite %s: %w", folder, err)
+		return suite{}, fmt.Errorf("suite %s: %w", name, err)
 	}
 	s.pack = strings.TrimSpace(listed)
 	if info, err := os.Stat(filepath.Join(path, "testdata")); err == nil && info.IsDir() {
