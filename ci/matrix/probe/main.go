@@ -40,9 +40,7 @@ func main() {
 			sayAll(object("object "+filepath.Base(file), file))
 		}
 	case "vectors":
-		for _, result := range vector.RunFiles(context.Background(), args[1:], vector.Options{}) {
-			sayAll(vectors(args[0], result))
-		}
+		vector.RunFiles(context.Background(), args[1:], vector.Options{Artifacts: os.TempDir()}, func(r *vector.Result) { sayAll(vectors(args[0], r)) })
 	default:
 		exit(fmt.Errorf("%s is nothing to probe", what))
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/cilium/ebpf"
 
@@ -14,15 +13,14 @@ import (
 func vectors(suite string, result *vector.Result) (cells []job.Cell) {
 	for _, v := range result.Vectors {
 		cell := job.Cell{Suite: suite, Name: result.Suite + "/" + v.Name, State: job.Pass, Seconds: v.Duration.Seconds()}
-		if v.Failure != "" {
-			cell.State, cell.Log = job.Fail, v.Failure
-			cell.Reason, _, _ = strings.Cut(v.Failure, "\n")
+		if v.Failure != nil {
+			cell.State, cell.Log, cell.Reason = job.Fail, v.Failure.String(), firstLine(v.Failure.Differences)
 		}
 		cells = append(cells, cell)
 	}
 	if result.Err != nil {
 		cell := job.Cell{Suite: suite, Name: result.Suite, State: job.Fail, Log: result.Err.Error()}
-		cell.Reason, _, _ = strings.Cut(result.Err.Error(), "\n")
+		cell.Reason = firstLine(result.Err.Error())
 		if errors.Is(result.Err, ebpf.ErrNotSupported) {
 			cell.State = job.Unsupported
 		}
