@@ -9,6 +9,8 @@
 //	from_container  TC ingress of an lxc   services, replies, delivery to pods, the way out
 //	to_container    TC egress of an lxc    what the node's own stack sends to the pod
 //	connect4, …     sockets of a cgroup    services become backends in the system call that names them (lib/sock.h)
+//	follow_sessions sock_ops of a cgroup   takes note of TCP sessions between two pods of the node (lib/session.h)
+//	redirect_message sk_msg on those       what is written to one socket of a session goes to the other, past the stack
 //
 // The C sources are in this folder and in lib, one concept per header, each header with its types, its map and its
 // accessors. lib/ct.h tells how flows are kept, lib/lb.h how services change under traffic.

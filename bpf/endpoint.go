@@ -15,6 +15,10 @@ type Endpoint struct {
 	MAC        net.HardwareAddr // of the pod's eth0
 	DeviceMAC  net.HardwareAddr // of the lxc device, which the pod takes for its gateway's
 	IPv4, IPv6 netip.Addr       // a zero address: no such family
+
+	// OnWire: what packet by packet is decided about this pod, such as by a policy, is decided about all its packets. Its
+	// TCP sessions are not redirected (Options.RedirectSessions). It holds for sessions established from then on.
+	OnWire bool
 }
 
 // PutEndpoint makes a pod known, or changes it.
@@ -32,7 +36,7 @@ func (n *Node) PutEndpoint(e Endpoint) error {
 		return fmt.Errorf("bpf: endpoint %s: device: %w", e.name(), err)
 	}
 	for _, a := range e.addresses() {
-		value := hostEndpoint{PodMac: mac, LxcMac: deviceMAC, Ifindex: uint32(e.Device)}
+		value := hostEndpoint{PodMac: mac, LxcMac: deviceMAC, Ifindex: uint32(e.Device), OnWire: uint32(flag(e.OnWire))}
 		if err := n.Maps.Endpoints.Put(rawAddr(a), value); err != nil {
 			return fmt.Errorf("bpf: endpoint %s: %s: %w", e.name(), a, err)
 		}

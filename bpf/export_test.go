@@ -73,7 +73,11 @@ func Enumerators(name string) (map[uint64]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, spec := range specs {
+	redir, err := loadRedir()
+	if err != nil {
+		return nil, err
+	}
+	for _, spec := range append(specs[:len(specs):len(specs)], redir) {
 		var enum *btf.Enum
 		if err := spec.Types.TypeByName(name, &enum); err != nil {
 			continue
@@ -86,3 +90,6 @@ func Enumerators(name string) (map[uint64]string, error) {
 	}
 	return nil, fmt.Errorf("no enum %s", name)
 }
+
+// ResumeRedirecting takes StopRedirecting back.
+func (n *Node) ResumeRedirecting() error { return n.maps[redirMapStopped].Put(uint32(0), uint32(0)) }

@@ -118,6 +118,7 @@ type hostEndpoint struct {
 	PodMac  [6]uint8
 	LxcMac  [6]uint8
 	Ifindex uint32
+	OnWire  uint32
 }
 
 type hostEntity uint8

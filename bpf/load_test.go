@@ -78,10 +78,12 @@ func TestNames(t *testing.T) {
 		prefix string
 		of     func(uint64) fmt.Stringer
 	}{
-		"drop_reason": {"DROP_", func(v uint64) fmt.Stringer { return bpf.DropReason(v) }},
-		"verdict":     {"VERDICT_", func(v uint64) fmt.Stringer { return bpf.Verdict(v) }},
-		"trace_point": {"POINT_", func(v uint64) fmt.Stringer { return bpf.Point(v) }},
-		"entity":      {"ENTITY_", func(v uint64) fmt.Stringer { return bpf.Entity(v) }},
+		"drop_reason":  {"DROP_", func(v uint64) fmt.Stringer { return bpf.DropReason(v) }},
+		"verdict":      {"VERDICT_", func(v uint64) fmt.Stringer { return bpf.Verdict(v) }},
+		"trace_point":  {"POINT_", func(v uint64) fmt.Stringer { return bpf.Point(v) }},
+		"session_fate": {"SESSION_", func(v uint64) fmt.Stringer { return bpf.SessionFate(v) }},
+		"message_way":  {"MESSAGE_", func(v uint64) fmt.Stringer { return bpf.MessageWay(v) }},
+		"entity":       {"ENTITY_", func(v uint64) fmt.Stringer { return bpf.Entity(v) }},
 	} {
 		t.Run(enum, func(t *testing.T) {
 			values, err := bpf.Enumerators(enum)

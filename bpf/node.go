@@ -18,6 +18,11 @@ type Options struct {
 	Events *ebpf.Map
 	// WithoutSockets leaves out the programs at sockets: services are balanced packet by packet alone.
 	WithoutSockets bool
+	// RedirectSessions moves the data of TCP sessions between two of the node's pods from socket to socket, past the
+	// stack and every device (see CanRedirectSessions). Not for pods whose processes read with splice(2), as Go's io.Copy
+	// from socket to socket does, or that count on recv(2) to fill the buffer (MSG_WAITALL): of redirected data these get
+	// nothing, or less. Say OnWire of their endpoints.
+	RedirectSessions bool
 	// LogDir is where the verifier's log goes when it rejects a program; "" is the system's folder for temporary files.
 	LogDir string
 }
@@ -35,6 +40,7 @@ type MapSizes struct {
 	Prefixes   uint32 // 4096
 	Directs    uint32 // backends here that other nodes send to, counted once for each frontend; 16384
 	EventBytes uint32 // of the ring buffer, a power of two and of pages; 1 MiB
+	Sessions   uint32 // two per TCP session between two of the node's pods; 65536
 }
 
 // Node is the programs and maps of one node. Methods that change state may be called from any goroutine.
@@ -56,7 +62,8 @@ type Programs struct {
 	FromContainer *ebpf.Program // TC ingress of each lxc device
 	ToContainer   *ebpf.Program // TC egress of each lxc device
 
-	// At the sockets of the node and its pods, in the order in which they are to be attached; none with WithoutSockets.
+	// At the sockets of the node and its pods, in the order in which they are to be attached; those of services not with
+	// WithoutSockets, the one that follows sessions only with RedirectSessions.
 	Sockets []SocketProgram
 }
 
@@ -79,6 +86,7 @@ var socketPrograms = []struct {
 	{sockProgSendmsg6, ebpf.AttachCGroupUDP6Sendmsg},
 	{sockProgConnect4, ebpf.AttachCGroupInet4Connect},
 	{sockProgConnect6, ebpf.AttachCGroupInet6Connect},
+	{sockopsProgFollowSessions, ebpf.AttachCGroupSockOps},
 }
 
 // Maps are a node's maps, shared by its programs. Prefer the methods of Node.
@@ -99,6 +107,7 @@ type Maps struct {
 	Direct     *ebpf.Map
 	Metrics    *ebpf.Map
 	Events     *ebpf.Map
+	Sessions   *ebpf.Map // nil without RedirectSessions
 }
 
 // objects parses the embedded ELF files, once. Nothing is loaded before, so it is the place to lift the limit on locked
@@ -151,17 +160,27 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 		if err := spec.Variables[hostVarConfig].Set(constants); err != nil {
 			return nil, fmt.Errorf("bpf: constants: %w", err)
 		}
-		opts.Sizes.apply(spec.Maps)
-		if err := node.makeMaps(spec); err != nil {
+		if err := node.loadObject(spec, opts); err != nil {
 			return nil, err
 		}
-		if err := node.loadPrograms(spec, opts.LogDir); err != nil {
+	}
+	if opts.RedirectSessions {
+		if err := node.loadSessions(opts); err != nil {
 			return nil, err
 		}
 	}
 	node.name()
 	node.services = newServiceTable(node.Maps.Services, node.Maps.Slots, node.Maps.Backends)
 	return node, nil
+}
+
+// loadObject loads an object whose constants are set.
+func (n *Node) loadObject(spec *ebpf.CollectionSpec, opts Options) error {
+	opts.Sizes.apply(spec.Maps)
+	if err := n.makeMaps(spec); err != nil {
+		return err
+	}
+	return n.loadPrograms(spec, opts.LogDir)
 }
 
 // makeMaps makes those maps of spec that no object before it had.
@@ -249,26 +268,28 @@ func (n *Node) name() {
 		Direct:     n.maps[hostMapDirect],
 		Metrics:    n.maps[hostMapMetrics],
 		Events:     n.maps[hostMapEvents],
+		Sessions:   n.maps[sockopsMapSessions],
 	}
 }
 
 func (s MapSizes) apply(specs map[string]*ebpf.MapSpec) {
 	for name, size := range map[string]uint32{
-		hostMapCt:         s.Flows,
-		hostMapFrontends:  s.Services,
-		hostMapServices:   2 * s.Services, // all of them can change at once
-		hostMapSlots:      s.Slots,
-		hostMapMembers:    s.Slots,
-		hostMapBackends:   s.Backends,
-		hostMapAffinities: s.Clients,
-		sockMapSockNamed:  s.Sockets,
-		sockMapSockKept:   s.Sockets,
-		hostMapSources:    s.Sources,
-		hostMapEndpoints:  2 * s.Pods, // one per family
-		hostMapDevices:    s.Pods,
-		hostMapIpcache:    s.Prefixes,
-		hostMapDirect:     s.Directs,
-		hostMapEvents:     s.EventBytes,
+		hostMapCt:          s.Flows,
+		hostMapFrontends:   s.Services,
+		hostMapServices:    2 * s.Services, // all of them can change at once
+		hostMapSlots:       s.Slots,
+		hostMapMembers:     s.Slots,
+		hostMapBackends:    s.Backends,
+		hostMapAffinities:  s.Clients,
+		sockMapSockNamed:   s.Sockets,
+		sockMapSockKept:    s.Sockets,
+		hostMapSources:     s.Sources,
+		hostMapEndpoints:   2 * s.Pods, // one per family
+		hostMapDevices:     s.Pods,
+		hostMapIpcache:     s.Prefixes,
+		hostMapDirect:      s.Directs,
+		hostMapEvents:      s.EventBytes,
+		sockopsMapSessions: s.Sessions,
 	} {
 		if spec := specs[name]; spec != nil && size != 0 {
 			spec.MaxEntries = size
@@ -295,7 +316,7 @@ func NewEvents(bytes uint32) (*ebpf.Map, error) {
 // Close releases programs and maps, one after the other. A program that is still attached stays in the kernel until its
 // link goes.
 func (n *Node) Close() error {
-	var errs []error
+	errs := []error{n.StopRedirecting()}
 	for _, program := range n.programs {
 		errs = append(errs, program.Close())
 	}

@@ -219,6 +219,8 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_LRU_PERCPU_HASH = 10,
 	BPF_MAP_TYPE_LPM_TRIE = 11,
+	BPF_MAP_TYPE_SOCKHASH = 18,
+	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_HASH_OF_MAPS = 13,
 	BPF_MAP_TYPE_RINGBUF = 27,
@@ -365,6 +367,75 @@ struct bpf_sock_addr {
 	__be32 msg_src_ip4;
 	__be32 msg_src_ip6[4];
 	__u64 sk;
+};
+
+/* The fields of a socket, as programs may read them. */
+struct bpf_sock {
+	__u32 bound_dev_if;
+	__u32 family;
+	__u32 type;
+	__u32 protocol;
+	__u32 mark;
+	__u32 priority;
+	__u32 src_ip4;
+	__u32 src_ip6[4];
+	__u32 src_port; /* host byte order */
+	__be16 dst_port;
+	__u16 zero;
+	__u32 dst_ip4;
+	__u32 dst_ip6[4];
+	__u32 state; /* BPF_TCP_… */
+	__s32 rx_queue_mapping;
+};
+
+enum {
+	BPF_TCP_ESTABLISHED = 1,
+	BPF_TCP_FIN_WAIT1 = 4,
+	BPF_TCP_FIN_WAIT2 = 5,
+	BPF_TCP_CLOSE_WAIT = 8,
+};
+
+/* Up to the last field in use: the kernel has more. */
+struct bpf_sock_ops {
+	__u32 op;
+	__u32 args[4];
+	__u32 family;
+	__u32 remote_ip4; /* addresses and remote_port: network byte order */
+	__u32 local_ip4;
+	__u32 remote_ip6[4];
+	__u32 local_ip6[4];
+	__u32 remote_port; /* in the first two bytes of a big-endian number */
+	__u32 local_port;  /* host byte order */
+};
+
+enum {
+	BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB = 4,
+	BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB = 5,
+};
+
+struct sk_msg_md {
+	void *data;
+	void *data_end;
+	__u32 family;
+	__u32 remote_ip4; /* addresses and ports as in bpf_sock_ops */
+	__u32 local_ip4;
+	__u32 remote_ip6[4];
+	__u32 local_ip6[4];
+	__u32 remote_port;
+	__u32 local_port;
+	__u32 size; /* bytes of the whole message */
+	struct bpf_sock *sk;
+};
+
+enum sk_action {
+	SK_DROP = 0,
+	SK_PASS,
+};
+
+/* bpf_msg_redirect_hash; bpf_sk_storage_get */
+enum {
+	BPF_F_INGRESS = 1ULL << 0,
+	BPF_SK_STORAGE_GET_F_CREATE = 1ULL << 0,
 };
 
 #endif /* VMLINUX_H */

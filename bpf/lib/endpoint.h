@@ -14,6 +14,7 @@ struct endpoint {
 	__u8 pod_mac[ETH_ALEN]; /* destination */
 	__u8 lxc_mac[ETH_ALEN]; /* source */
 	__u32 ifindex;		/* of the lxc device */
+	__u32 on_wire;		/* 1: its TCP sessions are never redirected past the programs on devices */
 };
 
 struct {

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef LIB_URGENT_H
+#define LIB_URGENT_H
+
+#include "kernel.h"
+
+/*
+ * Whether the message is urgent (MSG_OOB). An sk_msg program is not told, and a
+ * redirected message would become ordinary data: the stack must have it. So look
+ * at the arguments of the system call that this process is in. What io_uring
+ * sends is not seen.
+ */
+#define MSG_OOB 1
+
+/* x86-64 */
+#define NR_SENDTO   44 /* and send(2); flags are the fourth argument */
+#define NR_SENDMSG  46 /* the third */
+#define NR_SENDMMSG 307
+
+const volatile __u8 has_task_regs; /* bpf_task_pt_regs, 5.15, and the registers are those of x86-64 */
+
+static __always_inline bool is_urgent(void)
+{
+	const struct pt_regs *regs;
+
+	if (!has_task_regs)
+		return false;
+	regs = (const struct pt_regs *)bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
+	switch (regs->orig_ax) {
+	case NR_SENDTO:
+	case NR_SENDMMSG:
+		return regs->r10 & MSG_OOB;
+	case NR_SENDMSG:
+		return regs->dx & MSG_OOB;
+	default:
+		return false;
+	}
+}
+
+#endif /* LIB_URGENT_H */
