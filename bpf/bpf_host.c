@@ -19,35 +19,36 @@
 /* Services where XDP is off or has left them, and answers to translated flows. */
 static __always_inline int translate_from_netdev(struct context *ctx, struct packet *pkt, struct ct_entry *entry)
 {
-	int reason = nat_apply(ctx, pkt, entry);
-	const struct endpoint *pod;
+	const struct endpoint *pod = endpoint_lookup(&entry->daddr);
+	bool stack = endpoint_none(pod) && (entry->flags & CT_LOCAL); /* is the end of the way */
+	int reason;
 
+	if (pkt->ttl <= 1 && !stack)
+		return drop_and_tell(ctx, POINT_FROM_NETDEV, pkt, DROP_TTL_EXPIRED, ICMP_HOPS, 0);
+	if (endpoint_none(pod) && !stack)
+		return route_translated(ctx, POINT_FROM_NETDEV, pkt, entry);
+	reason = nat_apply(ctx, pkt, entry);
 	if (reason)
 		return drop(ctx, POINT_FROM_NETDEV, reason);
-	pod = endpoint_lookup(&pkt->tuple.daddr);
-	if (endpoint_none(pod) && (entry->flags & CT_LOCAL)) /* the stack itself */
-		return pass(ctx, POINT_FROM_NETDEV);
-	if (pkt->ttl <= 1)
-		return drop(ctx, POINT_FROM_NETDEV, DROP_TTL_EXPIRED);
-	if (pod)
-		return deliver(ctx, POINT_FROM_NETDEV, pkt, pod);
-	return route(ctx, POINT_FROM_NETDEV, pkt, entry);
+	return pod ? deliver(ctx, POINT_FROM_NETDEV, pkt, pod) : pass(ctx, POINT_FROM_NETDEV);
 }
 
 /* To a backend on another machine, which answers itself. */
 static __always_inline int encapsulate_from_netdev(struct context *ctx, const struct packet *pkt, struct ct_entry *entry)
 {
 	struct packet outer = encap_outer(pkt, &entry->daddr);
+	struct way way;
 	int reason;
 
 	if (pkt->ttl <= 1)
-		return drop(ctx, POINT_FROM_NETDEV, DROP_TTL_EXPIRED);
-	if (outer.l3_len > config.mtu && !ctx_is_cut_later(ctx))
-		return drop(ctx, POINT_FROM_NETDEV, DROP_TOO_BIG);
+		return drop_and_tell(ctx, POINT_FROM_NETDEV, pkt, DROP_TTL_EXPIRED, ICMP_HOPS, 0);
+	reason = way_find(ctx, &way, &outer, &outer.tuple.saddr, &outer.tuple.daddr, entry);
+	if (reason)
+		return way_none(ctx, POINT_FROM_NETDEV, pkt, reason, &way, encap_len(outer.ipv6));
 	reason = encap_push(ctx, pkt, &outer);
 	if (reason)
 		return drop(ctx, POINT_FROM_NETDEV, reason);
-	return route(ctx, POINT_FROM_NETDEV, &outer, entry);
+	return way_take(ctx, POINT_FROM_NETDEV, &outer, &way, entry);
 }
 
 SEC("tc")

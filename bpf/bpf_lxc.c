@@ -22,7 +22,24 @@ static __always_inline bool owns_source(const struct device *device, const struc
 	return !addr_is_zero(own) && addr_equal(own, &pkt->tuple.saddr);
 }
 
-/* Plain or translated, on the way to its destination. Has a hop left, and a source that is the pod's. */
+/* To a service, or back from being one's backend. */
+static __always_inline int translate_from_container(struct context *ctx, struct packet *pkt, struct ct_entry *entry)
+{
+	const struct endpoint *pod = endpoint_lookup(&entry->daddr);
+	bool stack = endpoint_none(pod) && is_node_address(&entry->daddr); /* is the end of the way */
+	int reason;
+
+	if (pkt->ttl <= 1 && !stack)
+		return drop_and_tell(ctx, POINT_FROM_CONTAINER, pkt, DROP_TTL_EXPIRED, ICMP_HOPS, 0);
+	if (endpoint_none(pod) && !stack)
+		return route_translated(ctx, POINT_FROM_CONTAINER, pkt, entry);
+	reason = nat_apply(ctx, pkt, entry);
+	if (reason)
+		return drop(ctx, POINT_FROM_CONTAINER, reason);
+	return pod ? deliver(ctx, POINT_FROM_CONTAINER, pkt, pod) : pass(ctx, POINT_FROM_CONTAINER);
+}
+
+/* On the way to its destination. Has a source that is the pod's. */
 static __always_inline int forward_from_container(struct context *ctx, struct packet *pkt, enum packet_kind kind)
 {
 	const struct endpoint *pod = endpoint_lookup(&pkt->tuple.daddr);
@@ -37,19 +54,15 @@ static __always_inline int forward_from_container(struct context *ctx, struct pa
 				return refuse(ctx, POINT_FROM_CONTAINER, pkt, reason);
 		}
 	}
-	if (entry && ct_rewrites_ingress(entry)) {
-		reason = nat_apply(ctx, pkt, entry);
-		if (reason)
-			return drop(ctx, POINT_FROM_CONTAINER, reason);
-		pod = endpoint_lookup(&pkt->tuple.daddr);
-	} else {
-		entry = NULL;
-	}
+	if (entry && ct_rewrites_ingress(entry))
+		return translate_from_container(ctx, pkt, entry);
+	if (pkt->ttl <= 1) /* the stack tells the sender that it ran out */
+		return pass(ctx, POINT_FROM_CONTAINER);
 	if (pod)
 		return deliver(ctx, POINT_FROM_CONTAINER, pkt, pod);
 	if (is_node_address(&pkt->tuple.daddr))
 		return pass(ctx, POINT_FROM_CONTAINER);
-	return route(ctx, POINT_FROM_CONTAINER, pkt, entry);
+	return route(ctx, POINT_FROM_CONTAINER, pkt);
 }
 
 SEC("tc")
@@ -78,7 +91,7 @@ int from_container(struct context *ctx)
 		return pass(ctx, POINT_FROM_CONTAINER);
 	if (!owns_source(device, &pkt))
 		return drop(ctx, POINT_FROM_CONTAINER, DROP_INVALID_SOURCE);
-	if (kind == KIND_OTHER_IP || pkt.ttl <= 1) /* the stack tells the sender that it ran out */
+	if (kind == KIND_OTHER_IP)
 		return pass(ctx, POINT_FROM_CONTAINER);
 	return forward_from_container(ctx, &pkt, kind);
 }

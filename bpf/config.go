@@ -82,8 +82,8 @@ func (c Config) raw() (hostNodeConfig, error) {
 	if c.MTU == 0 {
 		c.MTU = 1500
 	}
-	if c.MTU < 0 || c.MTU > 65535 {
-		return hostNodeConfig{}, fmt.Errorf("bpf: config: MTU is %d: give the number of bytes that a packet on the NIC may have", c.MTU)
+	if c.MTU < 1280 || c.MTU > 65535 {
+		return hostNodeConfig{}, fmt.Errorf("bpf: config: MTU is %d: give 1280, the least that IPv6 has, to 65535", c.MTU)
 	}
 	return hostNodeConfig{
 		Ipv4:             rawAddr(c.IPv4),

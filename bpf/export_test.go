@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -25,6 +26,15 @@ func (n *Node) AgeFlow(t Tuple) error {
 	entry.Tick -= 1 << 15
 	entry.LastSeen = 1
 	return n.Maps.CT.Put(t.raw(), entry)
+}
+
+// SpendICMP leaves no error for the programs to send from now on.
+func (n *Node) SpendICMP() error {
+	fullAt := make([]uint64, ebpf.MustPossibleCPU())
+	for cpu := range fullAt {
+		fullAt[cpu] = math.MaxUint64 / 2
+	}
+	return n.maps["icmp_budget"].Put(uint32(0), fullAt)
 }
 
 func (t Tuple) raw() hostTuple {

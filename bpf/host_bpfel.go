@@ -151,10 +151,20 @@ type hostFrontend struct {
 	Pad   [5]uint8
 }
 
+type hostIcmpBudget struct {
+	_     structs.HostLayout
+	Spent uint64
+}
+
 type hostIdentity struct {
 	_      structs.HostLayout
 	Entity hostEntity
 	Pad    [3]uint8
+}
+
+type hostKept struct {
+	_     structs.HostLayout
+	Bytes [1280]uint8
 }
 
 type hostMember struct {
@@ -208,11 +218,6 @@ type hostPrefix struct {
 	Words [4]uint32
 }
 
-type hostQuote struct {
-	_     structs.HostLayout
-	Frame [192]uint8
-}
-
 type hostService struct {
 	_        structs.HostLayout
 	Frontend hostFrontend
@@ -248,6 +253,7 @@ type hostSlowPath struct {
 	TcpFlags uint32
 	Pad      uint32
 	Forward  hostCtEntry
+	Reply    hostCtEntry
 	Backend  hostAddr
 }
 
@@ -308,10 +314,11 @@ const (
 	hostMapEndpoints   = "endpoints"
 	hostMapEvents      = "events"
 	hostMapFrontends   = "frontends"
+	hostMapIcmpBudget  = "icmp_budget"
 	hostMapIpcache     = "ipcache"
+	hostMapKept        = "kept"
 	hostMapMembers     = "members"
 	hostMapMetrics     = "metrics"
-	hostMapQuotes      = "quotes"
 	hostMapServices    = "services"
 	hostMapSlots       = "slots"
 	hostMapSlowPath    = "slow_path"
@@ -379,10 +386,11 @@ type hostMapSpecs struct {
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	Frontends  *ebpf.MapSpec `ebpf:"frontends"`
+	IcmpBudget *ebpf.MapSpec `ebpf:"icmp_budget"`
 	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
+	Kept       *ebpf.MapSpec `ebpf:"kept"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
-	Quotes     *ebpf.MapSpec `ebpf:"quotes"`
 	Services   *ebpf.MapSpec `ebpf:"services"`
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
@@ -424,10 +432,11 @@ type hostMaps struct {
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
 	Events     *ebpf.Map `ebpf:"events"`
 	Frontends  *ebpf.Map `ebpf:"frontends"`
+	IcmpBudget *ebpf.Map `ebpf:"icmp_budget"`
 	Ipcache    *ebpf.Map `ebpf:"ipcache"`
+	Kept       *ebpf.Map `ebpf:"kept"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
-	Quotes     *ebpf.Map `ebpf:"quotes"`
 	Services   *ebpf.Map `ebpf:"services"`
 	Slots      *ebpf.Map `ebpf:"slots"`
 	SlowPath   *ebpf.Map `ebpf:"slow_path"`
@@ -444,10 +453,11 @@ func (m *hostMaps) Close() error {
 		m.Endpoints,
 		m.Events,
 		m.Frontends,
+		m.IcmpBudget,
 		m.Ipcache,
+		m.Kept,
 		m.Members,
 		m.Metrics,
-		m.Quotes,
 		m.Services,
 		m.Slots,
 		m.SlowPath,

@@ -1,18 +1,22 @@
 package bpf_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os/exec"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/skbench/skbench/bpf"
 	"github.com/skbench/skbench/harness/packet"
@@ -125,9 +129,7 @@ func TestXDPTellsTC(t *testing.T) {
 func TestPartialChecksums(t *testing.T) {
 	t.Parallel()
 	l := newLive(t, true)
-	noOffload := exec.Command("ethtool", "-K", "eth0", "tx", "off")
-	require.NoError(t, l.node.Start(noOffload))
-	require.NoError(t, noOffload.Wait())
+	l.completeChecksums(t, "eth0")
 
 	arrived := l.captureAt(t, "client")
 	for _, f := range families {
@@ -149,6 +151,71 @@ func TestPartialChecksums(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAnswerToPartialChecksum has a pod's kernel leave a checksum to the hardware in a packet that the programs answer: the
+// kernel must not write that checksum into the answer.
+func TestAnswerToPartialChecksum(t *testing.T) {
+	t.Parallel()
+	l := newLive(t, true)
+	l.completeChecksums(t, "lxc-a")
+	answers := make(chan *packet.Packet, 64)
+	capture, err := l.network.Capture(func(frame topo.Frame) {
+		p, _ := packet.Decode(frame.Data)
+		for _, f := range families {
+			if frame.Device.Machine == "a-on-node1" && frame.Direction == topo.In && packet.Match(timeExceeded(f, lxcA, podA), p) == nil {
+				answers <- p
+			}
+		}
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { capture.Close() })
+	for _, f := range families {
+		for _, p := range balanced {
+			require.NoError(t, l.PutService(bpf.Service{
+				Frontend: bpf.Frontend{Addr: cluster.at(f, 80), Protocol: p}, Backends: at(client.at(f, 80)),
+			}))
+			t.Run(fmt.Sprintf("%s/%s", f, p), func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				go l.send(ctx, p, cluster.at(f, 80))
+				answer := <-answers
+				var wrong *packet.ChecksumError
+				if errors.As(packet.VerifyChecksums(answer), &wrong) {
+					// The quoted checksum is as the pod left it; the others are the programs'.
+					require.Contains(t, []string{"TCP", "UDP"}, wrong.Layer, "%s: %s", answer, wrong)
+				}
+			})
+		}
+	}
+}
+
+// send sends from the pod, with no hop to spare, until it is answered or told to stop.
+func (l *live) send(ctx context.Context, p bpf.Protocol, to netip.AddrPort) error {
+	oneHop := func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) {
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_TTL, 1)
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, 1)
+		})
+	}
+	return l.pod.Do(func() error {
+		dialer := net.Dialer{Control: oneHop}
+		conn, err := dialer.DialContext(ctx, map[bpf.Protocol]string{bpf.TCP: "tcp", bpf.UDP: "udp"}[p], to.String())
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Write([]byte("abc"))
+		return err
+	})
+}
+
+// completeChecksums has the node's kernel compute what checksums are missing before a device sends.
+func (l *live) completeChecksums(t *testing.T, device string) {
+	t.Helper()
+	noOffload := exec.Command("ethtool", "-K", device, "tx", "off")
+	require.NoError(t, l.node.Start(noOffload))
+	require.NoError(t, noOffload.Wait())
 }
 
 // captureAt returns what reads the TCP and UDP packets that a machine has received so far.

@@ -23,10 +23,11 @@ const (
 	lxcMapEndpoints      = "endpoints"
 	lxcMapEvents         = "events"
 	lxcMapFrontends      = "frontends"
+	lxcMapIcmpBudget     = "icmp_budget"
 	lxcMapIpcache        = "ipcache"
+	lxcMapKept           = "kept"
 	lxcMapMembers        = "members"
 	lxcMapMetrics        = "metrics"
-	lxcMapQuotes         = "quotes"
 	lxcMapServices       = "services"
 	lxcMapSlots          = "slots"
 	lxcMapSlowPath       = "slow_path"
@@ -93,10 +94,11 @@ type lxcMapSpecs struct {
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	Frontends  *ebpf.MapSpec `ebpf:"frontends"`
+	IcmpBudget *ebpf.MapSpec `ebpf:"icmp_budget"`
 	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
+	Kept       *ebpf.MapSpec `ebpf:"kept"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
-	Quotes     *ebpf.MapSpec `ebpf:"quotes"`
 	Services   *ebpf.MapSpec `ebpf:"services"`
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
@@ -137,10 +139,11 @@ type lxcMaps struct {
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
 	Events     *ebpf.Map `ebpf:"events"`
 	Frontends  *ebpf.Map `ebpf:"frontends"`
+	IcmpBudget *ebpf.Map `ebpf:"icmp_budget"`
 	Ipcache    *ebpf.Map `ebpf:"ipcache"`
+	Kept       *ebpf.Map `ebpf:"kept"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
-	Quotes     *ebpf.Map `ebpf:"quotes"`
 	Services   *ebpf.Map `ebpf:"services"`
 	Slots      *ebpf.Map `ebpf:"slots"`
 	SlowPath   *ebpf.Map `ebpf:"slow_path"`
@@ -156,10 +159,11 @@ func (m *lxcMaps) Close() error {
 		m.Endpoints,
 		m.Events,
 		m.Frontends,
+		m.IcmpBudget,
 		m.Ipcache,
+		m.Kept,
 		m.Members,
 		m.Metrics,
-		m.Quotes,
 		m.Services,
 		m.Slots,
 		m.SlowPath,

@@ -13,6 +13,7 @@ import (
 type outcome struct {
 	*packet.Packet
 	event   bpf.Event
+	sent    []byte
 	changed bool
 	handed  bool // XDP told TC that it has translated the packet
 }
@@ -35,6 +36,22 @@ func (o outcome) untouched(t testing.TB) {
 func (o outcome) dropped(t testing.TB, why bpf.DropReason) {
 	t.Helper()
 	require.Equal(t, bpf.Drop.String()+" "+why.String(), o.event.Verdict.String()+" "+o.event.Reason.String(), "%s", o.Packet)
+}
+
+// told fails the test unless the packet was dropped for that reason and became an ICMP error about itself, as it was, back
+// to its sender.
+func (o outcome) told(t testing.TB, why bpf.DropReason, icmp packet.Template) {
+	t.Helper()
+	require.Equal(t, bpf.Reject.String()+" "+why.String(), o.event.Verdict.String()+" "+o.event.Reason.String(), "%s", o.Packet)
+	require.Equal(t, o.event.Device, o.event.Target, "it goes back by the device that it came by")
+	require.Equal(t, o.sent[6:12], o.Data[:6], "and to the MAC that it came from")
+	require.Equal(t, o.sent[:6], o.Data[6:12])
+	room, most := 28, 576 // of headers, RFC 1812 and RFC 4443
+	if o.sent[l3]>>4 == 6 {
+		room, most = 48, 1280
+	}
+	o.became(t, icmp)
+	require.Equal(t, o.sent[l3:min(len(o.sent), l3+most-room)], o.Data[l3+room:], "the quote: %s", o.Packet)
 }
 
 // became fails the test unless the packet is now what the layers say.

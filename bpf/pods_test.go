@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/skbench/skbench/bpf"
-	"github.com/skbench/skbench/harness/packet"
 )
 
 func TestPodToPodOnOneNode(t *testing.T) {
@@ -122,32 +121,6 @@ func TestSourceOfPod(t *testing.T) {
 	})
 }
 
-func TestTTLRunsOut(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	for _, f := range families {
-		r.serve(t, bpf.TCP, node1.at(f, 30080), remote.at(f, 80))
-		r.serve(t, bpf.TCP, node1.at(f, 30081), node1.at(f, 8080))
-	}
-	for _, f := range families {
-		t.Run(string(f), func(t *testing.T) {
-			// Untranslated: the stack tells the sender.
-			r.send(t, r.fromA(), podA, lxcA, hops(f, 1), message(bpf.TCP, podA.at(f, 40000), podB.at(f, 80))).untouched(t)
-			r.send(t, r.fromA(), podA, lxcA, hops(f, 1), message(bpf.TCP, podA.at(f, 40000), remote.at(f, 80))).untouched(t)
-			r.send(t, r.fromNetdev(), node2, node1, hops(f, 1), message(bpf.TCP, remote.at(f, 80), podA.at(f, 40000))).untouched(t)
-
-			// A service: only TC drops, where it is sure that nobody else will answer.
-			request := message(bpf.TCP, client.at(f, 40000), node1.at(f, 30080))
-			r.send(t, r.xdp(), client, node1, hops(f, 1), request).untouched(t)
-			r.send(t, r.fromNetdev(), client, node1, hops(f, 1), request).dropped(t, bpf.TTLExpired)
-
-			// The node's own stack is the end of the way.
-			own := message(bpf.TCP, client.at(f, 40000), node1.at(f, 30081))
-			r.send(t, r.fromNetdev(), client, node1, hops(f, 1), own).became(t, hops(f, 1), message(bpf.TCP, client.at(f, 40000), node1.at(f, 8080)))
-		})
-	}
-}
-
 func TestNotForTheDatapath(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -173,15 +146,4 @@ func TestNotForTheDatapath(t *testing.T) {
 			r.send(t, r.fromA(), podA, lxcA, icmpErrorFrom(f, podA)).untouched(t)
 		})
 	}
-}
-
-func icmpError(f family) packet.Template { return icmpErrorFrom(f, remote) }
-
-// icmpErrorFrom is "port unreachable" about a datagram.
-func icmpErrorFrom(f family, from machine) packet.Template {
-	about := packet.UDP{Src: podB.at(f, 40000), Dst: from.at(f, 53)}
-	if f == v6 {
-		return packet.ICMPv6{Src: from.ipv6, Dst: podB.ipv6, Type: packet.ICMPv6DestinationUnreachable, Code: packet.ICMPv6PortUnreachable, Embedded: about}
-	}
-	return packet.ICMP{Src: from.ipv4, Dst: podB.ipv4, Type: packet.ICMPDestinationUnreachable, Code: packet.ICMPPortUnreachable, Embedded: about}
 }

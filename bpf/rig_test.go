@@ -210,7 +210,7 @@ func (r *rig) run(t testing.TB, at hook, in []byte) outcome {
 		code, err = at.program.Run(options)
 		return err
 	})
-	out := outcome{event: r.event(t)}
+	out := outcome{event: r.event(t), sent: in}
 	data := options.DataOut
 	if at.point == bpf.AtXDP && len(data) == out.event.Len+handoffSize {
 		out.handed, data = true, data[handoffSize:]

@@ -374,21 +374,6 @@ func TestWayToBackend(t *testing.T) {
 	}
 }
 
-func TestTooBigForTheWay(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	for _, f := range families {
-		r.serve(t, bpf.UDP, node1.at(f, 30080), remote.at(f, 80))
-		big := func(src, dst netip.AddrPort) packet.Template {
-			return packet.UDP{Src: src, Dst: dst, Payload: make([]byte, 2000)}
-		}
-		r.send(t, r.xdp(), client, node1, big(client.at(f, 40000), node1.at(f, 30080))).untouched(t)
-		r.send(t, r.fromNetdev(), client, node1, big(client.at(f, 40000), node1.at(f, 30080))).dropped(t, bpf.TooBig)
-		// The stack tells a pod, whose packet it knows.
-		r.send(t, r.fromA(), podA, lxcA, big(podA.at(f, 40000), remote.at(f, 80))).untouched(t)
-	}
-}
-
 // TestNextHop has a neighbour move under a running flow: XDP and TC ask the FIB again once a second, and for every packet
 // that is larger than those known to fit.
 func TestNextHop(t *testing.T) {
@@ -445,7 +430,7 @@ func TestNextHop(t *testing.T) {
 				if hook.point == bpf.AtXDP {
 					send(2000).untouched(t)
 				} else {
-					send(2000).dropped(t, bpf.TooBig)
+					send(2000).told(t, bpf.TooBig, tooBig(f, node1, client, 1500))
 				}
 			})
 		}

@@ -214,7 +214,7 @@ func TestDSRWithoutRoom(t *testing.T) {
 		r.send(t, r.xdp(), client, node1, sized(1500-overhead)).is(t, bpf.Tx, r.nic)
 		r.send(t, r.xdp(), client, node1, sized(1500-overhead+1)).untouched(t)
 		require.Equal(t, r.nic, r.send(t, r.fromNetdev(), client, node1, sized(1500-overhead)).event.Target)
-		r.send(t, r.fromNetdev(), client, node1, sized(1500-overhead+1)).dropped(t, bpf.TooBig)
+		r.send(t, r.fromNetdev(), client, node1, sized(1500-overhead+1)).told(t, bpf.TooBig, tooBig(f, node1, client, uint16(1500-overhead)))
 	}
 }
 
@@ -225,7 +225,7 @@ func TestDSRWithoutAHopLeft(t *testing.T) {
 		r.serveDirect(t, bpf.UDP, node1.at(f, 30080), remote.at(f, 80))
 		last := []packet.Template{hops(f, 1), message(bpf.UDP, client.at(f, 40000), node1.at(f, 30080))}
 		r.send(t, r.xdp(), client, node1, last...).untouched(t)
-		r.send(t, r.fromNetdev(), client, node1, last...).dropped(t, bpf.TTLExpired)
+		r.send(t, r.fromNetdev(), client, node1, last...).told(t, bpf.TTLExpired, timeExceeded(f, node1, client))
 	}
 }
 

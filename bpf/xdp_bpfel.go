@@ -24,10 +24,10 @@ const (
 	xdpMapEndpoints  = "endpoints"
 	xdpMapEvents     = "events"
 	xdpMapFrontends  = "frontends"
+	xdpMapIcmpBudget = "icmp_budget"
 	xdpMapIpcache    = "ipcache"
 	xdpMapMembers    = "members"
 	xdpMapMetrics    = "metrics"
-	xdpMapQuotes     = "quotes"
 	xdpMapServices   = "services"
 	xdpMapSlots      = "slots"
 	xdpMapSlowPath   = "slow_path"
@@ -93,10 +93,10 @@ type xdpMapSpecs struct {
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	Frontends  *ebpf.MapSpec `ebpf:"frontends"`
+	IcmpBudget *ebpf.MapSpec `ebpf:"icmp_budget"`
 	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
-	Quotes     *ebpf.MapSpec `ebpf:"quotes"`
 	Services   *ebpf.MapSpec `ebpf:"services"`
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
@@ -138,10 +138,10 @@ type xdpMaps struct {
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
 	Events     *ebpf.Map `ebpf:"events"`
 	Frontends  *ebpf.Map `ebpf:"frontends"`
+	IcmpBudget *ebpf.Map `ebpf:"icmp_budget"`
 	Ipcache    *ebpf.Map `ebpf:"ipcache"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
-	Quotes     *ebpf.Map `ebpf:"quotes"`
 	Services   *ebpf.Map `ebpf:"services"`
 	Slots      *ebpf.Map `ebpf:"slots"`
 	SlowPath   *ebpf.Map `ebpf:"slow_path"`
@@ -158,10 +158,10 @@ func (m *xdpMaps) Close() error {
 		m.Endpoints,
 		m.Events,
 		m.Frontends,
+		m.IcmpBudget,
 		m.Ipcache,
 		m.Members,
 		m.Metrics,
-		m.Quotes,
 		m.Services,
 		m.Slots,
 		m.SlowPath,

@@ -91,6 +91,7 @@ struct slow_path {
 	__u32 tcp_flags;
 	__u32 pad;
 	struct ct_entry forward; /* of the flow to open */
+	struct ct_entry reply;	 /* to an entry */
 	struct addr backend;	 /* that a packet came encapsulated for: see dsr.h */
 };
 
@@ -151,10 +152,12 @@ static __always_inline union next_hop ct_sender(struct context *ctx)
 	return sender;
 }
 
-/* Fills in the reply entry to the forward entry of tuple. */
-static __always_inline void ct_make_reply(struct context *ctx, const struct tuple *tuple, struct ct_entry *reply,
-					  const struct ct_entry *forward)
+/* Makes slow_path.reply the reply entry to the forward entry of slow_path.tuple. */
+static __always_inline void ct_make_reply(struct context *ctx, struct slow_path *slow, const struct ct_entry *forward)
 {
+	const struct tuple *tuple = &slow->tuple;
+	struct ct_entry *reply = &slow->reply;
+
 	__builtin_memset(reply, 0, sizeof(*reply));
 	reply->saddr = tuple->daddr;
 	reply->daddr = tuple->saddr;
@@ -176,7 +179,6 @@ __noinline int ct_follow(struct context *ctx)
 {
 	struct slow_path *slow = slow_path_of();
 	struct ct_entry *entry, *other;
-	struct ct_entry reply;
 	struct tuple key;
 
 	if (!slow)
@@ -210,8 +212,8 @@ __noinline int ct_follow(struct context *ctx)
 	if (other) {
 		other->next_hop = ct_sender(ctx);
 	} else if (!(entry->flags & CT_ENCAP)) {
-		ct_make_reply(ctx, &slow->tuple, &reply, entry);
-		bpf_map_update_elem(&ct, &key, &reply, BPF_NOEXIST);
+		ct_make_reply(ctx, slow, entry);
+		bpf_map_update_elem(&ct, &key, &slow->reply, BPF_NOEXIST);
 	}
 	return true;
 }

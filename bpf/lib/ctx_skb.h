@@ -118,10 +118,55 @@ static __always_inline int ctx_push(struct context *ctx, __u32 len, bool ipv6)
 	return 0;
 }
 
-/* Cuts the packet off behind len bytes. */
-static __always_inline int ctx_trim(struct context *ctx, __u32 len)
+/* Writes len bytes, a constant, at off. */
+static __always_inline int ctx_store(struct context *ctx, __u32 off, const void *from, __u32 len)
 {
-	return bpf_skb_change_tail(ctx, len, 0);
+	return bpf_skb_store_bytes(ctx, off, from, len, BPF_F_RECOMPUTE_CSUM) ? -1 : 0;
+}
+
+/* What an skb carries behind its Ethernet header, while the skb is made anew. */
+#define CTX_KEEP_MAX 1280
+
+struct kept {
+	__u8 bytes[CTX_KEEP_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct kept);
+	__uint(max_entries, 1);
+} kept SEC(".maps");
+
+/*
+ * Makes the frame carry, behind its Ethernet header, room bytes to be written and
+ * then the first keep bytes of what it carried; both together at least 40.
+ *
+ * An skb that its sender left a checksum or the cutting of segments to would have
+ * the kernel write into the result. Resizing ends the segments. The checksum is
+ * forgotten when the place where it starts is cut off the front, and no L4 header
+ * starts behind CTX_FORGET; hence the detour.
+ */
+#define CTX_FORGET 512
+#define CTX_REST 40 /* the kernel wants an IP header to stay */
+
+static __always_inline int ctx_reframe(struct context *ctx, __u32 room, __u32 keep)
+{
+	const __u32 l3_off = sizeof(struct ethhdr);
+	__u32 zero = 0;
+	struct kept *copy = bpf_map_lookup_elem(&kept, &zero);
+
+	keep -= 1; /* as in ctx_copy() */
+	barrier_var(keep);
+	if (!copy || keep > CTX_KEEP_MAX - 1)
+		return -1;
+	keep += 1;
+	if (bpf_skb_load_bytes(ctx, l3_off, copy->bytes, keep) ||
+	    bpf_skb_change_tail(ctx, l3_off + CTX_FORGET + CTX_REST, 0) ||
+	    bpf_skb_adjust_room(ctx, -CTX_FORGET, BPF_ADJ_ROOM_MAC, 0) ||
+	    bpf_skb_adjust_room(ctx, room + keep - CTX_REST, BPF_ADJ_ROOM_MAC, 0))
+		return -1;
+	return bpf_skb_store_bytes(ctx, l3_off + room, copy->bytes, keep, BPF_F_RECOMPUTE_CSUM) ? -1 : 0;
 }
 
 /* Out of the device that the packet came in by; it must be addressed already. */
@@ -151,21 +196,21 @@ static __always_inline int ctx_pop(struct context *ctx, __u32 len, bool was_ipv6
 	return 0;
 }
 
-static __always_inline int ctx_store(struct context *ctx, __u32 off, const void *from, __u32 len)
-{
-	return bpf_skb_store_bytes(ctx, off, from, len, BPF_F_RECOMPUTE_CSUM);
-}
-
 /* Several packets in one, which the kernel cuts later, to a length that fits. */
 static __always_inline bool ctx_is_cut_later(const struct context *ctx)
 {
 	return ctx->gso_segs > 1;
 }
 
-/* Length for bpf_fib_lookup's check against the MTU of the way out: it knows the skb, and what GSO will cut. */
-static __always_inline __u16 ctx_fib_len(__u32 l3_len __attribute__((unused)))
+/*
+ * Length for bpf_fib_lookup's check against the MTU of the way out: of the packet,
+ * or of each of those that the kernel will cut an skb of many segments into.
+ */
+static __always_inline __u16 ctx_fib_len(const struct context *ctx, __u32 l3_len, __u32 headers)
 {
-	return 0;
+	__u32 len = ctx->gso_size ? headers + ctx->gso_size : l3_len;
+
+	return len < 0xffff ? len : 0xffff;
 }
 
 /* Copies the first len bytes out, at most CTX_COPY_MAX of them; returns how many it copied. */

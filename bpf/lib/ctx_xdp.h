@@ -114,13 +114,27 @@ static __always_inline int ctx_push(struct context *ctx, __u32 len, bool ipv6)
 	return 0;
 }
 
-/* Cuts the packet off behind len bytes. */
-static __always_inline int ctx_trim(struct context *ctx, __u32 len)
+/* Writes len bytes, a constant, at off. */
+static __always_inline int ctx_store(struct context *ctx, __u32 off, const void *from, __u32 len)
+{
+	void *at = ctx_at(ctx, off, len);
+
+	if (!at)
+		return -1;
+	__builtin_memcpy(at, from, len);
+	return 0;
+}
+
+/*
+ * Makes the frame carry, behind its Ethernet header, room bytes to be written and
+ * then the first keep bytes of what it carried. That header is not written.
+ */
+static __always_inline int ctx_reframe(struct context *ctx, __u32 room, __u32 keep)
 {
 	__u64 have = ctx_data_end(ctx) - ctx_data(ctx);
 
-	barrier_var(have); /* a number now: else the compiler adds len to one of the pointers first */
-	return bpf_xdp_adjust_tail(ctx, len - have);
+	barrier_var(have); /* a number now: else the compiler adds to one of the pointers first */
+	return bpf_xdp_adjust_tail(ctx, sizeof(struct ethhdr) + keep - have) || bpf_xdp_adjust_head(ctx, -(int)room) ? -1 : 0;
 }
 
 /* Out of the device that the packet came in by; it must be addressed already. */
@@ -143,16 +157,6 @@ static __always_inline int ctx_pop(struct context *ctx, __u32 len, bool was_ipv6
 	return bpf_xdp_adjust_head(ctx, len);
 }
 
-static __always_inline int ctx_store(struct context *ctx, __u32 off, const void *from, __u32 len)
-{
-	void *at = ctx_at(ctx, off, len);
-
-	if (!at)
-		return -1;
-	__builtin_memcpy(at, from, len);
-	return 0;
-}
-
 /* Several packets in one, which the kernel cuts later. */
 static __always_inline bool ctx_is_cut_later(const struct context *ctx __attribute__((unused)))
 {
@@ -160,7 +164,8 @@ static __always_inline bool ctx_is_cut_later(const struct context *ctx __attribu
 }
 
 /* Length for bpf_fib_lookup's check against the MTU of the way out. */
-static __always_inline __u16 ctx_fib_len(__u32 l3_len)
+static __always_inline __u16 ctx_fib_len(const struct context *ctx __attribute__((unused)), __u32 l3_len,
+					 __u32 headers __attribute__((unused)))
 {
 	return l3_len < 0xffff ? l3_len : 0xffff;
 }

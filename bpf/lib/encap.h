@@ -35,6 +35,8 @@ static __always_inline struct packet encap_outer(const struct packet *pkt, const
 	outer.tuple.daddr = *to;
 	outer.tuple.proto = pkt->ipv6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 	outer.l3_len = pkt->l3_len + encap_len(outer.ipv6);
+	outer.l4_off = pkt->l4_off + encap_len(outer.ipv6); /* what the kernel cuts segments from */
+	outer.l4_len = pkt->l4_len;
 	return outer;
 }
 

@@ -16,7 +16,7 @@ static __always_inline long fib_lookup(struct context *ctx, struct bpf_fib_looku
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->ifindex = ctx_ifindex(ctx);
 	fib->l4_protocol = pkt->tuple.proto;
-	fib->tot_len = ctx_fib_len(pkt->l3_len);
+	fib->tot_len = ctx_fib_len(ctx, pkt->l3_len, pkt->l4_off - L3_OFF + pkt->l4_len);
 	if (pkt->ipv6) {
 		fib->family = AF_INET6;
 		__builtin_memcpy(fib->ipv6_src, saddr, sizeof(*saddr));
@@ -27,6 +27,15 @@ static __always_inline long fib_lookup(struct context *ctx, struct bpf_fib_looku
 		fib->ipv4_dst = daddr->words[3];
 	}
 	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+}
+
+/*
+ * The MTU of the way that a packet did not fit. Before 5.12 the kernel does not
+ * say it; then it is that of the NIC, which was too small for the packet itself.
+ */
+static __always_inline __u32 fib_mtu(const struct bpf_fib_lookup *fib)
+{
+	return fib->tot_len && fib->tot_len < config.mtu ? fib->tot_len : config.mtu;
 }
 
 /* A hop taken off TTL or hop limit, which must be more than 1. Returns a drop reason. */

@@ -19,6 +19,7 @@ enum packet_kind {
 struct packet {
 	struct tuple tuple;
 	__u16 l4_off; /* bytes from the start of the frame */
+	__u8 l4_len;  /* of the header of TCP or UDP */
 	__u32 l3_len; /* of IP header and all behind it */
 	__u8 ttl;     /* or hop limit */
 	__u8 tcp_flags;
@@ -54,6 +55,7 @@ static __always_inline enum packet_kind parse_tcp(struct context *ctx, struct pa
 	pkt->tuple.sport = tcp->source;
 	pkt->tuple.dport = tcp->dest;
 	pkt->tcp_flags = tcp->flags;
+	pkt->l4_len = tcp->doff * 4;
 	return KIND_FLOW;
 }
 
@@ -67,6 +69,7 @@ static __always_inline enum packet_kind parse_udp(struct context *ctx, struct pa
 		return KIND_INVALID;
 	pkt->tuple.sport = udp->source;
 	pkt->tuple.dport = udp->dest;
+	pkt->l4_len = sizeof(*udp);
 	return KIND_FLOW;
 }
 

@@ -3,6 +3,8 @@
 #define LIB_REDIRECT_H
 
 #include "endpoint.h"
+#include "icmp.h"
+#include "nat.h"
 #include "next_hop.h"
 
 /*
@@ -79,35 +81,83 @@ static __always_inline int send_unresolved(struct context *ctx, enum trace_point
 }
 
 /*
- * Towards another machine, as the node's FIB says. What has no way out of the
- * NIC goes to the stack, which forwards it otherwise or tells the sender why
- * not; but only if it is untranslated (entry is NULL), for it is the packet as
- * translated that the stack would tell of, which the sender does not know.
+ * The way of a packet out of the NIC, as the node's FIB says. It is found before
+ * the packet is changed, and for what the packet will be: what has none must still
+ * be as its sender knows it.
  */
-static __always_inline int route(struct context *ctx, enum trace_point point, const struct packet *pkt,
-				 struct ct_entry *entry)
-{
-	union next_hop next_hop = {};
+struct way {
+	union next_hop next_hop; /* of entry's flow; whole is 0: as fib says */
 	struct bpf_fib_lookup fib;
 	long found;
+};
 
+/* entry is what is known of the packet's flow, or NULL. Returns a drop reason. */
+static __always_inline int way_find(struct context *ctx, struct way *way, const struct packet *pkt,
+				    const struct addr *saddr, const struct addr *daddr, struct ct_entry *entry)
+{
+	way->next_hop.whole = 0;
 	if (entry)
-		next_hop = next_hop_known(entry, pkt);
-	if (next_hop.whole)
-		return send(ctx, point, pkt, next_hop.mac);
-	found = fib_lookup(ctx, &fib, pkt, &pkt->tuple.saddr, &pkt->tuple.daddr);
-	if (entry && found == BPF_FIB_LKUP_RET_SUCCESS && fib.ifindex == config.nic && ctx->gso_segs <= 1)
-		next_hop_remember(entry, pkt, &fib);
-	if ((found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH) && fib.ifindex == config.nic) {
-		if (config.has_redirect_neigh)
-			return send_neigh(ctx, point, pkt, &fib);
-		if (found == BPF_FIB_LKUP_RET_SUCCESS)
-			return send(ctx, point, pkt, fib.dmac);
-		return send_unresolved(ctx, point, pkt, entry);
-	}
-	if (!entry)
+		way->next_hop = next_hop_known(entry, pkt);
+	if (way->next_hop.whole)
+		return DROP_NONE;
+	way->found = fib_lookup(ctx, &way->fib, pkt, saddr, daddr);
+	if (way->found == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return DROP_TOO_BIG;
+	if ((way->found != BPF_FIB_LKUP_RET_SUCCESS && way->found != BPF_FIB_LKUP_RET_NO_NEIGH) ||
+	    way->fib.ifindex != config.nic)
+		return DROP_NO_ROUTE;
+	if (entry && way->found == BPF_FIB_LKUP_RET_SUCCESS && !ctx_is_cut_later(ctx))
+		next_hop_remember(entry, pkt, &way->fib);
+	return DROP_NONE;
+}
+
+static __always_inline int way_take(struct context *ctx, enum trace_point point, const struct packet *pkt,
+				    const struct way *way, const struct ct_entry *entry)
+{
+	if (way->next_hop.whole)
+		return send(ctx, point, pkt, way->next_hop.mac);
+	if (config.has_redirect_neigh)
+		return send_neigh(ctx, point, pkt, &way->fib);
+	if (way->found == BPF_FIB_LKUP_RET_SUCCESS)
+		return send(ctx, point, pkt, way->fib.dmac);
+	return send_unresolved(ctx, point, pkt, entry);
+}
+
+/* The packet has no way. extra are the bytes that it would have grown by. */
+static __always_inline int way_none(struct context *ctx, enum trace_point point, const struct packet *pkt, int reason,
+				    const struct way *way, __u32 extra)
+{
+	if (reason != DROP_TOO_BIG)
+		return drop(ctx, point, reason);
+	return drop_and_tell(ctx, point, pkt, reason, ICMP_TOO_BIG, fib_mtu(&way->fib) - extra);
+}
+
+/*
+ * Towards another machine. What has no way out of the NIC goes to the stack,
+ * which forwards it otherwise or tells the sender why not.
+ */
+static __always_inline int route(struct context *ctx, enum trace_point point, const struct packet *pkt)
+{
+	struct way way;
+
+	if (way_find(ctx, &way, pkt, &pkt->tuple.saddr, &pkt->tuple.daddr, NULL))
 		return pass(ctx, point);
-	return drop(ctx, point, found == BPF_FIB_LKUP_RET_FRAG_NEEDED ? DROP_TOO_BIG : DROP_NO_ROUTE);
+	return way_take(ctx, point, pkt, &way, NULL);
+}
+
+/* The same for a packet that entry translates. */
+static __always_inline int route_translated(struct context *ctx, enum trace_point point, struct packet *pkt,
+					    struct ct_entry *entry)
+{
+	struct way way;
+	int reason = way_find(ctx, &way, pkt, &entry->saddr, &entry->daddr, entry);
+
+	if (reason)
+		return way_none(ctx, point, pkt, reason, &way, 0);
+	reason = nat_apply(ctx, pkt, entry);
+	if (reason)
+		return drop(ctx, point, reason);
+	return way_take(ctx, point, pkt, &way, entry);
 }
 
 #endif /* LIB_REDIRECT_H */

@@ -61,11 +61,11 @@ static __always_inline enum port_state snat_find_port(const struct tuple *tuple,
 	return PORT_TAKEN;
 }
 
-/* Makes the reply entry, at key, and with that completes forward. Returns a drop reason. */
-static __always_inline int flow_reserve(struct context *ctx, const struct tuple *tuple, struct ct_entry *forward,
-					struct tuple *key, __u32 tries)
+/* Makes the reply entry, at key, and with that completes slow_path.forward. Returns a drop reason. */
+static __always_inline int flow_reserve(struct context *ctx, struct slow_path *slow, struct tuple *key, __u32 tries)
 {
-	struct ct_entry reply;
+	const struct tuple *tuple = &slow->tuple;
+	struct ct_entry *forward = &slow->forward;
 	long err;
 
 	/* A second time when another CPU was quicker to use the port that we found. */
@@ -76,8 +76,8 @@ static __always_inline int flow_reserve(struct context *ctx, const struct tuple 
 			return DROP_SNAT_NO_PORT;
 		forward->port_csum = csum_change(csum_change_port(tuple->sport, forward->sport) +
 						 csum_change_port(tuple->dport, forward->dport));
-		ct_make_reply(ctx, tuple, &reply, forward);
-		err = bpf_map_update_elem(&ct, key, &reply, port == PORT_OURS ? BPF_ANY : BPF_NOEXIST);
+		ct_make_reply(ctx, slow, forward);
+		err = bpf_map_update_elem(&ct, key, &slow->reply, port == PORT_OURS ? BPF_ANY : BPF_NOEXIST);
 		if (err != -EEXIST)
 			return err ? DROP_CT_FULL : DROP_NONE;
 	}
@@ -105,7 +105,7 @@ __noinline int flow_open(struct context *ctx, __u32 tries)
 					      csum_change_addr(&slow->tuple.daddr, &slow->forward.daddr));
 	slow->forward.last_seen = bpf_ktime_get_ns();
 	slow->forward.tick = ct_tick();
-	reason = flow_reserve(ctx, &slow->tuple, &slow->forward, &key, tries);
+	reason = flow_reserve(ctx, slow, &key, tries);
 	if (reason)
 		return reason;
 	if (!bpf_map_update_elem(&ct, &slow->tuple, &slow->forward, BPF_NOEXIST))
