@@ -61,7 +61,7 @@ type options struct {
 // Option changes how a lab is run.
 type Option func(*options)
 
-// Timeout sets how long Expect and Passed wait before they fail; 2 s otherwise.
+// Timeout sets how long Expect and Passed wait before they fail; 2 s otherwise, and longer where [topo.Patience] says so.
 func Timeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // Unobserved leaves out captures and netfilter's counting rules: the lab carries
@@ -72,7 +72,7 @@ func Unobserved() Option { return func(o *options) { o.observed = false } }
 // Tests call Start instead.
 func New(ctx context.Context, topology topo.Topology, datapath Datapath, opts ...Option) (*Lab, error) {
 	c := &core{
-		options:   options{timeout: 2 * time.Second, observed: true},
+		options:   options{timeout: topo.Patience(2 * time.Second), observed: true},
 		datapath:  datapath,
 		recording: newRecording(),
 		sockets:   map[string]*socket.Process{},

@@ -227,7 +227,7 @@ func (c *cgroups) close() error {
 
 // cgroupPatience is how long an ended process may still stand in its folder. Since 6.19 it leaves a moment after its parent
 // was told.
-var cgroupPatience = 2 * time.Second
+var cgroupPatience = Patience(2 * time.Second)
 
 // removeCgroup removes a folder that holds no others. While processes are in it, it waits for them to leave.
 func removeCgroup(folder string, deadline time.Time) error {

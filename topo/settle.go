@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long the kernel may take to make a device ready, which it does in a few milliseconds.
-const patience = 10 * time.Second
+var patience = Patience(10 * time.Second)
 
 // settle waits until every machine is ready.
 func (n *Network) settle(ctx context.Context) error {

@@ -21,6 +21,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
+
+	"github.com/skbench/skbench/topo"
 )
 
 // Feature is one thing that a kernel or machine can have.
@@ -148,7 +150,7 @@ func (f Finding) explain() string {
 }
 
 // patience is what a probe gets. All take milliseconds, unless the kernel's BPF is stuck: then a call never returns, and none after it.
-const patience = 10 * time.Second
+var patience = topo.Patience(10 * time.Second)
 
 var stuck atomic.Pointer[Feature]
 
