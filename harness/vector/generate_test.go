@@ -5,5 +5,6 @@ package vector_test
 //go:generate -command compile clang-19 -O2 -g -target bpf -mcpu=v3 -isystem ../../bpf/include -Wall -Wextra -Wno-unused-parameter -Werror -ffile-prefix-map=/= -c
 //go:generate compile testdata/mirror.c -o testdata/mirror_bpfel.o
 //go:generate compile testdata/untouched.c -o testdata/untouched_bpfel.o
+//go:generate compile testdata/calls.c -o testdata/calls_bpfel.o
 //go:generate compile testdata/tables.c -o testdata/tables_bpfel.o
-//go:generate llvm-strip-19 -g testdata/mirror_bpfel.o testdata/untouched_bpfel.o testdata/tables_bpfel.o
+//go:generate llvm-strip-19 -g testdata/mirror_bpfel.o testdata/untouched_bpfel.o testdata/tables_bpfel.o testdata/calls_bpfel.o

@@ -27,13 +27,16 @@ type Configuration struct {
 	written *written // where all this was written, if it was
 }
 
-// place is where a field of the configuration was written and, within it, what is about name.
+// place is where a name was written within a field of the configuration.
 func (c *Configuration) place(field, name string) place {
-	whole := located{c.written}
 	if w := c.written.child(field); w != nil {
-		inner := located{w}
-		return inner.at(name)
+		for _, f := range w.fields {
+			if f.name == name {
+				return f.at
+			}
+		}
 	}
+	whole := located{c.written}
 	return whole.at(field)
 }
 

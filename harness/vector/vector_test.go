@@ -7,7 +7,7 @@ import (
 )
 
 func TestPrograms(t *testing.T) {
-	for _, suite := range []string{"mirror", "tables"} {
+	for _, suite := range []string{"mirror", "tables", "calls"} {
 		vector.Run(t, "testdata/"+suite+".yaml")
 	}
 }
