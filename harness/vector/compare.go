@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-
-	"github.com/skbench/skbench/harness/packet"
 )
 
 // compare holds an outcome against what is wanted; nil if all of it is as wanted.
@@ -19,7 +17,7 @@ func (p *prepared) compare(out *Outcome) (*Failure, error) {
 	if packetText != "" {
 		differences = append(differences, packetText)
 	}
-	if text := p.step.Want.Context.compare(p.program.Type(), out); text != "" {
+	if text := p.step.Want.Context.compare(p.want.context, p.program.Type(), out); text != "" {
 		differences = append(differences, text)
 	}
 	for _, f := range p.want.maps {
@@ -48,8 +46,7 @@ func (p *prepared) comparePacket(out *Outcome) string {
 	case want.Bytes != nil:
 		return compareBytes(want.Bytes, out.Packet, want.Exact)
 	case want.Layers != nil:
-		got, _ := packet.Decode(out.Packet)
-		if packet.Match(want.Layers, got) != nil {
+		if !p.want.layers.Matches(out.Packet) {
 			return "packet: not as wanted"
 		}
 	}

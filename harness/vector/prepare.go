@@ -22,6 +22,8 @@ type wanted struct {
 	code    uint32
 	anyCode bool
 	packet  Packet // its frame and layers built into Bytes, where exact
+	layers  *packet.Matcher
+	context []string // the fields of it that are expected
 	maps    []*filling
 }
 
@@ -92,7 +94,11 @@ func (r *runner) prepareWant(p *prepared, defaults packet.Defaults) (err error) 
 	if err := want.Context.check(p.program.Type()); err != nil {
 		return err
 	}
+	p.want.context = want.Context.names()
 	p.want.packet = want.Packet
+	if want.Packet.Layers != nil {
+		p.want.layers = packet.Compile(want.Packet.Layers)
+	}
 	if want.Packet.Frame != nil || want.Packet.Exact && want.Packet.Layers != nil {
 		if p.want.packet.Bytes, err = r.build(&want.Packet, defaults); err != nil {
 			return want.at("packet").errorf("%w", err)

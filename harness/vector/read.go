@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -74,10 +75,11 @@ func readStruct(w *written, v reflect.Value) error {
 	if l, ok := v.Addr().Interface().(interface{ locate(*written) }); ok {
 		l.locate(w)
 	}
+	known := structOf(v.Type())
 	for _, f := range w.fields {
-		i := fieldNamed(v.Type(), f.name)
+		i := known.index[f.name]
 		if i == nil {
-			return f.at.errorf("%s", unknown("field", f.name, fieldNames(v.Type())))
+			return f.at.errorf("%s", unknown("field", f.name, known.names))
 		}
 		if err := readValue(f.value, v.FieldByIndex(i)); err != nil {
 			return err
@@ -143,23 +145,27 @@ func isTextual(t reflect.Type) bool {
 	return t == reflect.TypeFor[netip.Addr]() || t == reflect.TypeFor[netip.Prefix]()
 }
 
-// fieldNamed is the index of the field of a struct type that is written by that name, nil if there is none.
-func fieldNamed(t reflect.Type, name string) []int {
-	for _, f := range reflect.VisibleFields(t) {
-		if tag := f.Tag.Get("yaml"); tag == name && tag != "" {
-			return f.Index
-		}
-	}
-	return nil
+// structType is what is known of a struct type: its fields by the names they are written under, in their order.
+type structType struct {
+	index map[string][]int
+	names []string
 }
 
-func fieldNames(t reflect.Type) (names []string) {
+var structTypes sync.Map // reflect.Type → *structType
+
+func structOf(t reflect.Type) *structType {
+	if known, ok := structTypes.Load(t); ok {
+		return known.(*structType)
+	}
+	s := &structType{index: map[string][]int{}}
 	for _, f := range reflect.VisibleFields(t) {
 		if tag := f.Tag.Get("yaml"); tag != "" {
-			names = append(names, tag)
+			s.index[tag] = f.Index
+			s.names = append(s.names, tag)
 		}
 	}
-	return names
+	structTypes.Store(t, s)
+	return s
 }
 
 // expect returns an error unless the value is of a kind.

@@ -218,6 +218,7 @@ func (r *runner) run(ctx context.Context, result *Result) error {
 			return err
 		}
 	}
+	r.tables.canChange(r.loaded, filled(prepared))
 	if err := r.tables.start(fillings); err != nil {
 		return r.suite.at("maps").errorf("%w", err)
 	}
@@ -240,6 +241,19 @@ func (r *runner) run(ctx context.Context, result *Result) error {
 		result.Vectors = append(result.Vectors, VectorResult{Name: v.Name, Failure: failure, Duration: time.Since(start)})
 	}
 	return nil
+}
+
+// filled are the maps that vectors fill.
+func filled(vectors [][]prepared) map[string]bool {
+	names := map[string]bool{}
+	for _, steps := range vectors {
+		for _, step := range steps {
+			for _, f := range step.maps {
+				names[f.name] = true
+			}
+		}
+	}
+	return names
 }
 
 // vector runs the steps of a vector, up to the first that fails.

@@ -22,6 +22,7 @@ type tables struct {
 	encoder *encoder
 	cpu     int // that programs run on
 	rings   []*ringBuffer
+	changed []*table // those that programs or vectors can change
 }
 
 func newTables(loaded *Loaded, e *encoder, cpu int) (*tables, error) {
@@ -88,6 +89,24 @@ func (ts *tables) encode(contents Contents) (all []*filling, err error) {
 	return all, nil
 }
 
+// canChange tells which maps are changed by a run: those that programs know, those that are in maps which they know, and those
+// that vectors fill.
+func (ts *tables) canChange(loaded *Loaded, filled map[string]bool) {
+	known := maps.Clone(filled)
+	ofMaps := false
+	for name := range loaded.Programs {
+		for _, m := range mapsOf(loaded.Spec.Programs[name].Instructions) {
+			known[m] = true
+			ofMaps = ofMaps || ts.byName[m] != nil && isOfMaps(ts.byName[m].m.Type())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(ts.byName)) {
+		if known[name] || ofMaps {
+			ts.changed = append(ts.changed, ts.byName[name])
+		}
+	}
+}
+
 // start puts what every vector starts from, and remembers it.
 func (ts *tables) start(fillings []*filling) error {
 	for _, f := range fillings {
@@ -95,7 +114,7 @@ func (ts *tables) start(fillings []*filling) error {
 			return err
 		}
 	}
-	for _, t := range ts.byName {
+	for _, t := range ts.changed {
 		if err := t.remember(); err != nil {
 			return err
 		}
@@ -105,7 +124,7 @@ func (ts *tables) start(fillings []*filling) error {
 
 // restore makes all maps what they were at the start.
 func (ts *tables) restore() error {
-	for _, t := range ts.byName {
+	for _, t := range ts.changed {
 		if err := t.restore(); err != nil {
 			return err
 		}
