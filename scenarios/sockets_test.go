@@ -30,24 +30,24 @@ func TestSocketConnectsToTheBackend(t *testing.T) {
 		for _, name := range []string{"web-on-node1", "web-on-node2"} {
 			web := lab.Pod(name)
 			t.Run("TCP to "+name, func(t *testing.T) {
-				web.ServeHTTP(t, 80, says(name))
+				answer(t, web, packet.TCPPort(80))
 				service := lab.AddService(t, harness.ClusterIP(packet.TCPPort(8080), 80, web))
 				wire := watch(t, lab)
 				conn := client.Dial(t, "tcp", service.AddrPort())
 				require.Equal(t, service.AddrPort(), peerOf(t, conn))
-				require.Equal(t, name, client.Get(t, service.AddrPort()))
+				require.Equal(t, name, ask(t, conn))
 				require.Nil(t, packet.Match(tcp.request(web.AddrPort(80)), wire.sentBy(t, client)[0]))
-				wire.never(t, service.AddrPort().Addr())
+				wire.never(t, service.AddrPort())
 			})
 			t.Run("UDP to "+name, func(t *testing.T) {
-				answer(t, web, 53)
+				answer(t, web, packet.UDPPort(53))
 				service := lab.AddService(t, harness.ClusterIP(packet.UDPPort(5353), 53, web))
 				wire := watch(t, lab)
 				conn := client.Dial(t, "udp", service.AddrPort())
 				require.Equal(t, service.AddrPort(), peerOf(t, conn))
 				require.Equal(t, name, ask(t, conn))
 				require.Equal(t, web.AddrPort(53), wire.sentBy(t, client)[0].Dst())
-				wire.never(t, service.AddrPort().Addr())
+				wire.never(t, service.AddrPort())
 			})
 		}
 	})
@@ -63,10 +63,10 @@ func TestDatagramsComeFromTheirService(t *testing.T) {
 		var webs []*harness.Machine
 		for _, name := range []string{"web-on-node1", "web-on-node2", "web-on-node3"} {
 			web := lab.Pod(name)
-			answer(t, web, 53)
+			answer(t, web, packet.UDPPort(53))
 			webs = append(webs, web)
 		}
-		answer(t, host, 53)
+		answer(t, host, packet.UDPPort(53))
 		all := lab.AddService(t, harness.ClusterIP(packet.UDPPort(1053), 53, webs...))
 		second := lab.AddService(t, harness.ClusterIP(packet.UDPPort(2053), 53, webs[1]))
 		third := lab.AddService(t, harness.ClusterIP(packet.UDPPort(3053), 53, webs[2]))
@@ -81,7 +81,7 @@ func TestDatagramsComeFromTheirService(t *testing.T) {
 			require.Equal(t, "client", askOf(t, conn, host.AddrPort(53)), "what is no service is left alone")
 			require.Equal(t, "web-on-node1", askOf(t, conn, webs[0].AddrPort(53)), "a backend under its own address")
 		}
-		wire.never(t, all.AddrPort().Addr(), second.AddrPort().Addr(), third.AddrPort().Addr())
+		wire.never(t, all.AddrPort(), second.AddrPort(), third.AddrPort())
 
 		served := map[string]bool{}
 		for port := range uint16(40) {
@@ -99,8 +99,8 @@ func TestDatagramsLeaveALostBackend(t *testing.T) {
 	feature.Need(t, feature.EBPFSockets)
 	onlyEBPF.Run(t, topo.Cluster(2), func(t *testing.T, lab *harness.Lab) {
 		client, first, second := lab.Pod("client-on-node1"), lab.Pod("web-on-node1"), lab.Pod("web-on-node2")
-		answer(t, first, 53)
-		answer(t, second, 53)
+		answer(t, first, packet.UDPPort(53))
+		answer(t, second, packet.UDPPort(53))
 		both := harness.ClusterIP(packet.UDPPort(5353), 53, first, second).Backends
 		service := lab.AddService(t, harness.ClusterIP(packet.UDPPort(5353), 53, first))
 		sending := client.ListenPacket(t, 4053)
@@ -123,13 +123,33 @@ func TestDatagramsLeaveALostBackend(t *testing.T) {
 	})
 }
 
-// answer serves UDP on a port of the machine until the test ends: every datagram is answered with the machine's name.
-func answer(t testing.TB, m *harness.Machine, port uint16) {
+// answer serves a port of the machine until the test ends: whatever is said, it answers with the machine's name.
+func answer(t testing.TB, m *harness.Machine, port packet.Port) {
 	t.Helper()
-	conn := m.ListenPacket(t, port)
+	if port.Protocol == packet.ProtocolTCP {
+		listener := m.Listen(t, port.Number)
+		go func() {
+			for {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					defer conn.Close()
+					for buf := make([]byte, 1500); ; {
+						if _, err := conn.Read(buf); err != nil {
+							return
+						}
+						conn.Write([]byte(m.Name()))
+					}
+				}()
+			}
+		}()
+		return
+	}
+	conn := m.ListenPacket(t, port.Number)
 	go func() {
-		buf := make([]byte, 1500)
-		for {
+		for buf := make([]byte, 1500); ; {
 			_, from, err := conn.ReadFrom(buf)
 			if err != nil {
 				return
@@ -141,7 +161,7 @@ func answer(t testing.TB, m *harness.Machine, port uint16) {
 
 const patience = 2 * time.Second
 
-// ask sends a datagram on a connected socket and returns the answer.
+// ask says something on a connection and returns the answer.
 func ask(t testing.TB, conn net.Conn) string {
 	t.Helper()
 	_, err := conn.Write([]byte("who are you?"))
@@ -210,12 +230,12 @@ func (c carried) sentBy(t testing.TB, m *harness.Machine) (sent []*packet.Packet
 }
 
 // never fails the test if any packet on any device is from or for one of the addresses.
-func (c carried) never(t testing.TB, addrs ...netip.Addr) {
+func (c carried) never(t testing.TB, addrs ...netip.AddrPort) {
 	t.Helper()
 	for _, f := range c.lab.Frames(t)[c.before:] {
 		p, err := packet.Decode(f.Data)
 		require.NoError(t, err)
-		require.NotContains(t, addrs, p.Src().Addr(), "%s %s: %s", f.Device, f.Direction, p)
-		require.NotContains(t, addrs, p.Dst().Addr(), "%s %s: %s", f.Device, f.Direction, p)
+		require.NotContains(t, addrs, p.Src(), "%s %s: %s", f.Device, f.Direction, p)
+		require.NotContains(t, addrs, p.Dst(), "%s %s: %s", f.Device, f.Direction, p)
 	}
 }
