@@ -137,4 +137,17 @@ int getpeername6(struct bpf_sock_addr *ctx)
 	return restore_ipv6(ctx, POINT_GETPEERNAME);
 }
 
+/* A socket is closed. */
+SEC("cgroup/sock_release")
+int sock_release(struct bpf_sock *ctx)
+{
+	struct sock_peer sock = {.cookie = bpf_get_socket_cookie(ctx)};
+
+	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
+		return CALL_GOES_ON;
+	sock_read_connected(ctx, &sock);
+	sock_forget(&sock);
+	return CALL_GOES_ON;
+}
+
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -23,6 +23,9 @@ type Options struct {
 	// from socket to socket does, or that count on recv(2) to fill the buffer (MSG_WAITALL): of redirected data these get
 	// nothing, or less. Say OnWire of their endpoints.
 	RedirectSessions bool
+	// WithoutSocketRelease: do as on a kernel where programs cannot tell which socket is closed (before 5.12). What sockets knew
+	// stays then until it is evicted.
+	WithoutSocketRelease bool
 	// LogDir is where the verifier's log goes when it rejects a program; "" is the system's folder for temporary files.
 	LogDir string
 }
@@ -78,6 +81,7 @@ var socketPrograms = []struct {
 	name  string // in C
 	place ebpf.AttachType
 }{
+	{sockProgSockRelease, ebpf.AttachCgroupInetSockRelease},
 	{sockProgGetpeername4, ebpf.AttachCgroupInet4GetPeername},
 	{sockProgGetpeername6, ebpf.AttachCgroupInet6GetPeername},
 	{sockProgRecvmsg4, ebpf.AttachCGroupUDP4Recvmsg},
@@ -157,6 +161,9 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 			continue
 		}
 		spec = spec.Copy()
+		if opts.WithoutSocketRelease {
+			delete(spec.Programs, sockProgSockRelease)
+		}
 		if err := spec.Variables[hostVarConfig].Set(constants); err != nil {
 			return nil, fmt.Errorf("bpf: constants: %w", err)
 		}

@@ -361,20 +361,6 @@ struct bpf_redir_neigh {
 	};
 };
 
-/* The address in a system call on a socket, of the socket's own family or of the other. */
-struct bpf_sock_addr {
-	__u32 user_family; /* as the caller gave it, true or not */
-	__be32 user_ip4;
-	__be32 user_ip6[4];
-	__u32 user_port; /* __be16 */
-	__u32 family;	 /* of the socket, as are type and protocol */
-	__u32 type;
-	__u32 protocol;
-	__be32 msg_src_ip4;
-	__be32 msg_src_ip6[4];
-	__u64 sk;
-};
-
 /* The fields of a socket, as programs may read them. */
 struct bpf_sock {
 	__u32 bound_dev_if;
@@ -392,6 +378,23 @@ struct bpf_sock {
 	__u32 dst_ip6[4];
 	__u32 state; /* BPF_TCP_… */
 	__s32 rx_queue_mapping;
+};
+
+/* The address in a system call on a socket, of the socket's own family or of the other. */
+struct bpf_sock_addr {
+	__u32 user_family; /* as the caller gave it, true or not */
+	__be32 user_ip4;
+	__be32 user_ip6[4];
+	__u32 user_port; /* __be16 */
+	__u32 family;	 /* of the socket, as are type and protocol */
+	__u32 type;
+	__u32 protocol;
+	__be32 msg_src_ip4;
+	__be32 msg_src_ip6[4];
+	union {
+		struct bpf_sock *sk;
+		__u64 : 64;
+	} __attribute__((aligned(8)));
 };
 
 enum {

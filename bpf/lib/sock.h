@@ -29,9 +29,9 @@ struct sock_peer {
  * getpeername. An application that talks to a backend by two services, or by one
  * and directly, on one socket, sees what it last named.
  *
- * Sockets do not say when they are closed, so the table evicts what was not used
- * for longest: then the application sees the backend, until it sends or connects
- * again.
+ * A socket that is closed takes the peer along that it is connected to. All else
+ * stays, and the table evicts what was not used for longest: an application that
+ * still uses it sees the backend then, until it sends or connects again.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -91,6 +91,22 @@ static __always_inline void sock_write_ipv6(struct bpf_sock_addr *ctx, const str
 	ctx->user_ip6[2] = peer->addr.words[2];
 	ctx->user_ip6[3] = peer->addr.words[3];
 	ctx->user_port = peer->port;
+}
+
+/* As sock_read_ipv4 and sock_read_ipv6, without a cookie: the peer that a socket is connected to. */
+static __always_inline void sock_read_connected(struct bpf_sock *sk, struct sock_peer *sock)
+{
+	if (sk->family == AF_INET) {
+		addr_set_ipv4(&sock->peer.addr, sk->dst_ip4);
+		barrier(); /* or the compiler reads from either place by one pointer, which the verifier forbids */
+	} else {
+		sock->peer.addr.words[0] = sk->dst_ip6[0];
+		sock->peer.addr.words[1] = sk->dst_ip6[1];
+		sock->peer.addr.words[2] = sk->dst_ip6[2];
+		sock->peer.addr.words[3] = sk->dst_ip6[3];
+	}
+	sock->peer.port = sk->dst_port;
+	sock->peer.proto = sk->protocol;
 }
 
 /* 127.0.0.0/8 and ::1, and the unspecified addresses, which the kernel takes for them when a socket connects. */
@@ -179,11 +195,31 @@ static __always_inline void sock_remember(const struct sock_peer *sock, const st
 		bpf_map_update_elem(&sock_named, sock, &entry, BPF_ANY);
 }
 
-/* The socket talks to what sock names, be it a backend, by that address itself. */
+/* What sock names has no other name any more. */
 static __always_inline void sock_forget(const struct sock_peer *sock)
 {
 	if (bpf_map_lookup_elem(&sock_named, sock))
 		bpf_map_delete_elem(&sock_named, sock);
+}
+
+/*
+ * The application names what is no service: should it be a backend, then it
+ * wants to know it by that address from now on. But an IPv6 socket that is
+ * connected to an IPv4 address comes here with each datagram, and it is the
+ * kernel then that names the peer, not the application.
+ */
+static __always_inline void sock_leave(struct bpf_sock_addr *ctx, const struct sock_peer *sock, enum trace_point point)
+{
+	struct sock_peer connected = {.cookie = sock->cookie};
+	struct bpf_sock *sk = ctx->sk;
+
+	count_call(point, VERDICT_PASS);
+	if (point == POINT_SENDMSG && sk) {
+		sock_read_connected(sk, &connected);
+		if (frontend_equal(&connected.peer, &sock->peer))
+			return;
+	}
+	sock_forget(sock);
 }
 
 /*
@@ -200,8 +236,7 @@ static __always_inline enum sock_result sock_balance(struct bpf_sock_addr *ctx, 
 
 	/* Who may use a service is decided by a packet's source address, which a socket may not have yet. */
 	if (!service || (service->flags & SERVICE_SOURCES)) {
-		sock_forget(sock);
-		count_call(point, VERDICT_PASS);
+		sock_leave(ctx, sock, point);
 		return SOCK_LEFT;
 	}
 	if (point != POINT_SENDMSG ||

@@ -71,6 +71,7 @@ var (
 	FIBLookup       = helper("4.18", asm.FnFibLookup, ebpf.SchedCLS, ebpf.XDP)
 	SockHashUpdate  = helper("4.18", asm.FnSockHashUpdate, ebpf.SockOps)
 	MsgRedirectHash = helper("4.18", asm.FnMsgRedirectHash, ebpf.SkMsg)
+	SocketCookie    = helper("5.12", asm.FnGetSocketCookie, ebpf.CGroupSock)
 	SetRetval       = helper("6.1", asm.FnSetRetval, ebpf.CGroupSockAddr)
 	SkLookupTCP     = helper("5.0", asm.FnSkLookupTcp, ebpf.SchedCLS, ebpf.XDP)
 	SkAssign        = helper("5.7", asm.FnSkAssign, ebpf.SchedCLS)

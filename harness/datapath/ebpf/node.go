@@ -55,7 +55,11 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 		WithoutRedirectPeer:  d.withoutHelpers || lacks(feature.RedirectPeer),
 		WithoutRedirectNeigh: d.withoutHelpers || lacks(feature.RedirectNeigh),
 		WithoutSetRetval:     lacks(feature.SetRetval),
-	}, bpf.Options{Events: events, Sizes: sizes, WithoutSockets: d.withoutSockets || lacks(feature.EBPFSockets)})
+	}, bpf.Options{
+		Events: events, Sizes: sizes,
+		WithoutSockets:       d.withoutSockets || lacks(feature.EBPFSockets),
+		WithoutSocketRelease: lacks(feature.SocketCookie),
+	})
 	return err
 }
 
