@@ -33,6 +33,18 @@ func (n *Node) Metrics() ([]Metric, error) {
 	return metrics, err
 }
 
+// Drops returns how many packets were dropped, by the name of the reason.
+func (n *Node) Drops() (map[string]uint64, error) {
+	metrics, err := n.Metrics()
+	drops := map[string]uint64{}
+	for _, m := range metrics {
+		if m.Verdict == Drop {
+			drops[m.Reason.String()] += m.Packets
+		}
+	}
+	return drops, err
+}
+
 // LostEvents returns how many events found the ring buffer full.
 func (n *Node) LostEvents() (uint64, error) {
 	var lost uint64

@@ -26,6 +26,8 @@ type Options struct {
 	// WithoutSocketRelease: do as on a kernel where programs cannot tell which socket is closed (before 5.12). What sockets knew
 	// stays then until it is evicted.
 	WithoutSocketRelease bool
+	// OnlyXDP loads the program at XDP alone, for a server behind a balancer: it takes what is for its stack out of the tunnel.
+	OnlyXDP bool
 	// LogDir is where the verifier's log goes when it rejects a program; "" is the system's folder for temporary files.
 	LogDir string
 }
@@ -157,7 +159,7 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 		opts.Sizes.EventBytes = opts.Events.MaxEntries()
 	}
 	for _, spec := range parsed {
-		if opts.WithoutSockets && spec.Programs[sockProgConnect4] != nil {
+		if opts.WithoutSockets && spec.Programs[sockProgConnect4] != nil || opts.OnlyXDP && spec.Programs[xdpProgXdpEntry] == nil {
 			continue
 		}
 		spec = spec.Copy()

@@ -100,6 +100,14 @@ func NodePort(port uint16, target packet.Port, pods ...*Machine) Service {
 	return s
 }
 
+// LoadBalancer describes a service on addresses that a balancer announces, one of
+// each family, which leads to the same port of pods, or of hosts.
+func LoadBalancer(port packet.Port, ipv4, ipv6 netip.Addr, targets ...*Machine) Service {
+	s := ClusterIP(port, port.Number, targets...)
+	s.LoadBalancerIPs = []netip.Addr{ipv4, ipv6}
+	return s
+}
+
 // ClusterIP describes a service on a cluster address, given by the lab, that
 // leads from the port to the target port of the pods.
 func ClusterIP(port packet.Port, target uint16, pods ...*Machine) Service {

@@ -48,7 +48,7 @@ func TestDirectServerReturnByEveryAddress(t *testing.T) {
 	t.Parallel()
 	direct.Run(t, topo.Cluster(3), func(t *testing.T, lab *harness.Lab) {
 		client, node1, web := lab.Host("client"), lab.Node("node1"), lab.Pod("web-on-node3")
-		external, balanced := inFamily(lab, "198.51.100.1", "2001:db8:100::1"), inFamily(lab, "198.51.100.2", "2001:db8:100::2")
+		external, balanced := inFamily(lab, topo.ServiceIPv4(1), topo.ServiceIPv6(1)), inFamily(lab, topo.ServiceIPv4(2), topo.ServiceIPv6(2))
 		for _, addr := range []netip.Addr{external, balanced} {
 			require.NoError(t, client.Network().RouteAdd(netip.PrefixFrom(addr, addr.BitLen()), node1.Addr()))
 		}
@@ -184,21 +184,23 @@ func TestDirectServerReturnWhileBackendsChange(t *testing.T) {
 	})
 }
 
+// transport is a reply without the frame in which it would go back as the request came.
+func transport(reply packet.Template) packet.Template { return reply.(packet.Layers)[1] }
+
 // directly is a reply in a frame from another node than the request was sent to.
 func directly(t testing.TB, lab *harness.Lab, node string, reply packet.Template) packet.Template {
 	t.Helper()
 	device, err := lab.Node(node).Network().Device(topo.NIC)
 	require.NoError(t, err)
-	transport := reply.(packet.Layers)[1] // behind the frame's header
-	return packet.Layers{packet.Ethernet{Src: device.MAC}, transport}
+	return packet.Layers{packet.Ethernet{Src: device.MAC}, transport(reply)}
 }
 
 // inFamily is the address of the lab's family.
-func inFamily(lab *harness.Lab, ipv4, ipv6 string) netip.Addr {
+func inFamily(lab *harness.Lab, ipv4, ipv6 netip.Addr) netip.Addr {
 	if lab.Family() == topo.IPv6 {
-		return netip.MustParseAddr(ipv6)
+		return ipv6
 	}
-	return netip.MustParseAddr(ipv4)
+	return ipv4
 }
 
 // ipHeader is one from an address to another, with so many hops left (0: any).

@@ -49,6 +49,7 @@ func single(ip netip.Addr) netip.Prefix { return netip.PrefixFrom(ip, ip.BitLen(
 //	host H      172.31.0.H   fd00:172:31::H
 //	pod P of N  10.0.N.P     fd00:10:0:N::P
 //	gateway     10.0.N.254   fd00:10:0:N::254
+//	service S   203.0.113.S  2001:db8:203:113::S
 //
 // IPv6 groups carry decimal digits as text: node 12 is fd00:172:16::12.
 var (
@@ -110,6 +111,12 @@ func PodIP(pods netip.Prefix, p int) netip.Addr {
 	binary.BigEndian.PutUint16(ip[14:], last+decimal(p))
 	return netip.AddrFrom16(ip)
 }
+
+// ServiceIPv4 is address s of services behind a balancer: 203.0.113.s.
+func ServiceIPv4(s int) netip.Addr { return PodIP(ServicesIPv4, s) }
+
+// ServiceIPv6 is address s of services behind a balancer: 2001:db8:203:113::s.
+func ServiceIPv6(s int) netip.Addr { return PodIP(ServicesIPv6, s) }
 
 // groups is the IPv6 address of eight groups.
 func groups(g ...uint16) netip.Addr {

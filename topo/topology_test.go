@@ -18,6 +18,8 @@ func TestDigitsTellTheOwner(t *testing.T) {
 		{topo.NodeIPv6(300).String(), "fd00:172:16::300"},
 		{topo.HostIPv4(2).String(), "172.31.0.2"},
 		{topo.HostIPv6(2).String(), "fd00:172:31::2"},
+		{topo.ServiceIPv4(12).String(), "203.0.113.12"},
+		{topo.ServiceIPv6(12).String(), "2001:db8:203:113::12"},
 		{topo.PodsIPv4(7).String(), "10.0.7.0/24"},
 		{topo.PodsIPv6(7).String(), "fd00:10:0:7::/64"},
 		{topo.PodsIPv4(300).String(), "10.1.44.0/24"},

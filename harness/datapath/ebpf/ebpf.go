@@ -99,7 +99,7 @@ func (d *datapath) Up(ctx context.Context, network *topo.Network, observe func(h
 }
 
 func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, observe func(harness.Hop)) (err error) {
-	if f.events, err = newEvents(network, observe); err != nil {
+	if f.events, err = NewEvents(network, observe); err != nil {
 		return err
 	}
 	for _, described := range network.Topology().Nodes {
@@ -120,7 +120,7 @@ func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, 
 		name string
 		run  func(*node) error
 	}{
-		{"programs", func(n *node) error { return n.load(d, f.events.ring) }},
+		{"programs", func(n *node) error { return n.load(d, f.events.Ring) }},
 		{"maps", func(n *node) error { return n.learn(network.Topology()) }},
 		{"attachments", func(n *node) error { return n.attach(d, network.Topology()) }},
 	} {
@@ -135,7 +135,7 @@ func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, 
 
 // forwarder is the datapath in place.
 type forwarder struct {
-	events *events
+	events *Events
 	nodes  []*node
 	phases []topo.Phase
 
@@ -195,15 +195,9 @@ func (f *forwarder) Forget(ctx context.Context) error {
 func (f *forwarder) Drops() (map[string]map[string]uint64, error) {
 	drops := map[string]map[string]uint64{}
 	for _, n := range f.nodes {
-		metrics, err := n.programs.Metrics()
-		if err != nil {
+		var err error
+		if drops[n.Name], err = n.programs.Drops(); err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
-		}
-		drops[n.Name] = map[string]uint64{}
-		for _, m := range metrics {
-			if m.Verdict == bpf.Drop {
-				drops[n.Name][m.Reason.String()] += m.Packets
-			}
 		}
 	}
 	return drops, nil
@@ -211,7 +205,7 @@ func (f *forwarder) Drops() (map[string]map[string]uint64, error) {
 
 func (f *forwarder) Phases() []topo.Phase { return f.phases }
 
-func (f *forwarder) Sync(ctx context.Context) error { return f.events.sync(ctx) }
+func (f *forwarder) Sync(ctx context.Context) error { return f.events.Sync(ctx) }
 
 func (f *forwarder) Close() error {
 	var errs []error
@@ -219,7 +213,7 @@ func (f *forwarder) Close() error {
 		errs = append(errs, n.close())
 	}
 	if f.events != nil {
-		errs = append(errs, f.events.close())
+		errs = append(errs, f.events.Close())
 	}
 	return errors.Join(errs...)
 }

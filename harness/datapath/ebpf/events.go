@@ -15,10 +15,10 @@ import (
 	"github.com/skbench/skbench/topo"
 )
 
-// events reads what the programs of all nodes report, from the one ring buffer
+// Events reads what the programs of several nodes report, from one ring buffer
 // that they share, and observes it as hops.
-type events struct {
-	ring    *ebpf.Map
+type Events struct {
+	Ring    *ebpf.Map // to load programs with
 	reader  *ringbuf.Reader
 	network *topo.Network
 	observe func(harness.Hop)
@@ -30,7 +30,8 @@ type events struct {
 // eventBytes is the size of the ring buffer that all nodes of a lab share.
 const eventBytes = 1 << 22
 
-func newEvents(network *topo.Network, observe func(harness.Hop)) (*events, error) {
+// NewEvents starts to read. The caller closes the Events after the programs.
+func NewEvents(network *topo.Network, observe func(harness.Hop)) (*Events, error) {
 	ring, err := bpf.NewEvents(eventBytes)
 	if err != nil {
 		return nil, err
@@ -39,8 +40,8 @@ func newEvents(network *topo.Network, observe func(harness.Hop)) (*events, error
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read the programs' events: %w", err), ring.Close())
 	}
-	e := &events{
-		ring: ring, reader: reader, network: network, observe: observe,
+	e := &Events{
+		Ring: ring, reader: reader, network: network, observe: observe,
 		flushed: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	go e.read()
@@ -48,7 +49,7 @@ func newEvents(network *topo.Network, observe func(harness.Hop)) (*events, error
 }
 
 // read observes events until the reader is closed.
-func (e *events) read() {
+func (e *Events) read() {
 	defer close(e.done)
 	var record ringbuf.Record
 	for {
@@ -68,7 +69,7 @@ func (e *events) read() {
 	}
 }
 
-func (e *events) hop(event bpf.Event) harness.Hop {
+func (e *Events) hop(event bpf.Event) harness.Hop {
 	h := harness.Hop{Time: event.Time, At: event.Point.String(), Detail: event.Verdict.String(), Data: event.Data}
 	if device, ok := e.network.Device(event.Device); ok {
 		h.Machine, h.Device = device.Machine, device.Name
@@ -79,8 +80,8 @@ func (e *events) hop(event bpf.Event) harness.Hop {
 	return h
 }
 
-// sync returns once every event submitted before the call was observed.
-func (e *events) sync(ctx context.Context) error {
+// Sync returns once every event submitted before the call was observed.
+func (e *Events) Sync(ctx context.Context) error {
 	e.syncing.Lock()
 	defer e.syncing.Unlock()
 	select {
@@ -98,8 +99,9 @@ func (e *events) sync(ctx context.Context) error {
 	}
 }
 
-func (e *events) close() error {
+// Close ends the reading.
+func (e *Events) Close() error {
 	err := e.reader.Close()
 	<-e.done
-	return errors.Join(err, e.ring.Close())
+	return errors.Join(err, e.Ring.Close())
 }
