@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -69,6 +70,30 @@ func (s *spans) used(table *ebpf.Map) int {
 		used -= free.count
 	}
 	return int(used)
+}
+
+// AgeAffinities makes all clients look as if their last flow had been so much longer ago.
+func (n *Node) AgeAffinities(by time.Duration) error {
+	var key hostClient
+	var value hostAffinity
+	aged := map[hostClient]hostAffinity{}
+	entries := n.Maps.Affinities.Iterate()
+	for entries.Next(&key, &value) {
+		value.LastFlow -= uint64(by)
+		aged[key] = value
+	}
+	for key, value := range aged {
+		if err := n.Maps.Affinities.Put(key, value); err != nil {
+			return err
+		}
+	}
+	return entries.Err()
+}
+
+// Misdirect has a frontend's element of the hash lead to the service of another, as for a moment it does when the kernel gives
+// the element to the other while a program reads it.
+func (n *Node) Misdirect(f, to Frontend) error {
+	return n.Maps.Frontends.Put(f.raw(), n.services.served[to].number)
 }
 
 // MaglevTable is the table that flows to backends of these names choose by.

@@ -1,17 +1,13 @@
 package bpf_test
 
 import (
-	"encoding/binary"
-	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
-	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
 
 	"github.com/skbench/skbench/bpf"
-	"github.com/skbench/skbench/harness/packet"
 )
 
 func TestStateIsChecked(t *testing.T) {
@@ -73,61 +69,6 @@ func TestFullServiceMaps(t *testing.T) {
 			holds(one, 1)
 		})
 	}
-}
-
-// TestServiceChangesUnderTraffic opens flows while the service's backends change all the time: each flow finds one of before
-// or of after.
-func TestServiceChangesUnderTraffic(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, func(c *bpf.Config) { c.Trace = false })
-	sets := [][]netip.AddrPort{
-		{remote.at(v4, 80)}, {remote2.at(v4, 80), remote.at(v4, 81)}, {remote2.at(v4, 81), remote.at(v4, 82), remote2.at(v4, 82)},
-	}
-	backends := map[netip.AddrPort]bool{}
-	for _, set := range sets {
-		for _, backend := range set {
-			backends[backend] = true
-		}
-	}
-	r.serve(t, bpf.UDP, node1.at(v4, 30080), sets[0]...)
-
-	stop, changes := make(chan struct{}), make(chan error, 1)
-	go func() {
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				changes <- nil
-				return
-			default:
-			}
-			err := r.PutService(bpf.Service{
-				Frontend: bpf.Frontend{Addr: node1.at(v4, 30080), Protocol: bpf.UDP}, Backends: at(sets[i%len(sets)]...), External: true,
-			})
-			if err != nil {
-				changes <- err
-				return
-			}
-		}
-	}()
-	frame := wire(t, message(bpf.UDP, client.at(v4, 1), node1.at(v4, 30080)), packet.Zero{"Checksum"})
-	out := make([]byte, len(frame)+256)
-	r.ns.try(t, func() error {
-		for i := range uint32(50_000) {
-			binary.BigEndian.PutUint32(frame[l4-8:], 172<<24|31<<16|i) // a client's address and port, never the same
-			binary.BigEndian.PutUint16(frame[l4:], uint16(i))
-			options := &ebpf.RunOptions{Data: frame, DataOut: out, Context: r.xdp().context(len(frame))}
-			if code, err := r.Programs.XDPEntry.Run(options); err != nil || code != r.xdp().code(bpf.Tx) {
-				return fmt.Errorf("flow %d: XDP returns %d: %w", i, code, err)
-			}
-			p, err := packet.Decode(options.DataOut)
-			if err != nil || !backends[p.Dst()] {
-				return fmt.Errorf("flow %d went to %s: %w", i, p, err)
-			}
-		}
-		return nil
-	})
-	close(stop)
-	require.NoError(t, <-changes)
 }
 
 func TestServicesShareBackends(t *testing.T) {

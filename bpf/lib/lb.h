@@ -57,15 +57,27 @@ static __always_inline const struct set *lb_set(const struct service *service, c
 	return &service->outside;
 }
 
-/* Starts slow_path.forward for slow_path.tuple: to a backend of the service of that number. Returns a drop reason. */
+#define NOT_SERVED -1
+
+/*
+ * Starts slow_path.forward for slow_path.tuple: to a backend of its service, which
+ * had that number just now. Returns a drop reason, or NOT_SERVED to this side.
+ */
 __noinline int lb_choose(__u32 number, enum side side)
 {
-	const struct service *service = service_at(number);
 	struct slow_path *slow = slow_path_of();
+	const struct service *service;
 	const struct backend *backend;
+	struct frontend frontend = {};
 
-	if (!slow || !service)
+	if (!slow)
 		return DROP_CT_FULL;
+	frontend.addr = slow->tuple.daddr;
+	frontend.port = slow->tuple.dport;
+	frontend.proto = slow->tuple.proto;
+	service = service_of(&frontend, number);
+	if (!service || (side == OUTSIDE && !(service->flags & SERVICE_EXTERNAL)))
+		return NOT_SERVED;
 	if ((service->flags & SERVICE_SOURCES) && !source_allowed(service->sources, &slow->tuple.saddr))
 		return DROP_SOURCE_RANGE;
 	backend = backend_choose(service, lb_set(service, &slow->tuple, side), &slow->tuple.saddr,
@@ -112,24 +124,22 @@ static __always_inline int lb_open(struct context *ctx, const struct packet *pkt
 				   struct ct_entry **entry)
 {
 	struct frontend frontend = {.addr = pkt->tuple.daddr, .port = pkt->tuple.dport, .proto = pkt->tuple.proto};
-	__u32 number = service_number(&frontend);
-	const struct service *service;
+	const __u32 *number = bpf_map_lookup_elem(&frontends, &frontend);
 	struct slow_path *slow;
 	int reason;
 
 	*entry = NULL;
-	service = number == NO_SERVICE ? NULL : service_at(number);
-	if (!service || (side == OUTSIDE && !(service->flags & SERVICE_EXTERNAL)))
+	if (!number)
 		return DROP_NONE;
-	if (pkt->fragment)
-		return DROP_FRAGMENT;
 	slow = slow_path_of();
 	if (!slow)
 		return DROP_CT_FULL;
 	slow->tuple = pkt->tuple;
-	reason = lb_choose(number, side);
+	reason = lb_choose(*number, side);
+	if (reason == NOT_SERVED)
+		return DROP_NONE;
 	if (!reason)
-		reason = lb_open_flow(ctx, side, pkt->ipv6);
+		reason = pkt->fragment ? DROP_FRAGMENT : lb_open_flow(ctx, side, pkt->ipv6);
 	if (reason)
 		return reason;
 	*entry = bpf_map_lookup_elem(&ct, &pkt->tuple);

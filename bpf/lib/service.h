@@ -104,30 +104,33 @@ static __always_inline bool frontend_equal(const struct frontend *a, const struc
 	return addr_equal(&a->addr, &b->addr) && a->port == b->port && a->proto == b->proto;
 }
 
-#define NO_SERVICE 0xffffffff
-
-/* The number of frontend's service. It holds to the end of the program's run. */
-static __always_inline __u32 service_number(const struct frontend *frontend)
-{
-	for (int i = 0; i < 2; i++) {
-		__u32 *found = bpf_map_lookup_elem(&frontends, frontend);
-		const struct service *service;
-		__u32 number;
-
-		if (!found)
-			return NO_SERVICE;
-		number = *(volatile __u32 *)found;
-		service = bpf_map_lookup_elem(&services, &number);
-		if (service && frontend_equal(&service->frontend, frontend))
-			return number;
-		/* The element has just become another's: the service was changed, look again. */
-	}
-	return NO_SERVICE;
-}
-
 static __always_inline const struct service *service_at(__u32 number)
 {
 	return bpf_map_lookup_elem(&services, &number);
+}
+
+/* The service of frontend, which had that number just now; NULL: there is none any more. It holds to the end of the run. */
+static __always_inline const struct service *service_of(const struct frontend *frontend, __u32 number)
+{
+	const struct service *service = service_at(number);
+	const __u32 *again;
+
+	if (!service || frontend_equal(&service->frontend, frontend))
+		return service;
+	/* The element became another's before the number was read. */
+	again = bpf_map_lookup_elem(&frontends, frontend);
+	if (!again)
+		return NULL;
+	service = service_at(*again);
+	return service && frontend_equal(&service->frontend, frontend) ? service : NULL;
+}
+
+/* The service of frontend; NULL: none. */
+static __always_inline const struct service *service_find(const struct frontend *frontend)
+{
+	const __u32 *number = bpf_map_lookup_elem(&frontends, frontend);
+
+	return number ? service_of(frontend, *number) : NULL;
 }
 
 /* The backend in the slot that hash, any 32 bits, chooses; NULL: the set has none. */

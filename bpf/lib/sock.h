@@ -126,13 +126,9 @@ static __always_inline const struct service *sock_service_of_node(struct bpf_soc
 {
 	struct addr named = frontend->addr;
 	const struct service *service;
-	__u32 number;
 
 	addr_set_node(&frontend->addr, !addr_is_ipv4(&named));
-	number = service_number(frontend);
-	if (number == NO_SERVICE)
-		return NULL;
-	service = service_at(number);
+	service = service_find(frontend);
 	if (!service)
 		return NULL;
 	if (is_gateway_address(&named))
@@ -145,9 +141,9 @@ static __always_inline const struct service *sock_service_of_node(struct bpf_soc
 /* The service that frontend names; NULL: none. frontend becomes the one that the service is listed by. */
 static __always_inline const struct service *sock_service(struct bpf_sock_addr *ctx, struct frontend *frontend)
 {
-	__u32 number = service_number(frontend);
+	const struct service *service = service_find(frontend);
 
-	return number == NO_SERVICE ? sock_service_of_node(ctx, frontend) : service_at(number);
+	return service ? service : sock_service_of_node(ctx, frontend);
 }
 
 /*
