@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -182,6 +183,50 @@ func TestDirectServerReturnWhileBackendsChange(t *testing.T) {
 		require.Equal(t, second.Name(), client.Get(t, node1.AddrPort(30080)))
 		require.Equal(t, first.Name(), getOver(t, kept))
 	})
+}
+
+// S6: a packet that the tunnel leaves no room for is not lost without a word: its sender hears how much room there is, and
+// a connection that has more to say goes on with less at a time.
+func TestDirectServerReturnTellsHowMuchFits(t *testing.T) {
+	t.Parallel()
+	direct.Run(t, topo.Cluster(3), func(t *testing.T, lab *harness.Lab) {
+		client, node1, web := lab.Host("client"), lab.Node("node1"), lab.Pod("web-on-node3")
+		received := make(chan int64, 1)
+		web.ServeHTTP(t, 80, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			n, _ := io.Copy(io.Discard, r.Body)
+			received <- n
+		}))
+		lab.AddService(t, harness.NodePort(30080, packet.TCPPort(80), web))
+
+		sent := client.Send(t, packet.Layers{ipHeader(client.Addr(), node1.Addr(), 0), packet.TCP{Dst: node1.AddrPort(30080), Payload: make([]byte, 1440-ipv6More(lab))}})
+		client.Expect(t, doesNotFit(node1.Addr(), uint16(1480-ipv6More(lab))))
+		web.ExpectNone(t, packet.TCP{Dst: web.AddrPort(80)})
+		lab.Trace(t, sent).Passed(t, "node1/eth0 from-netdev REJECT TOO_BIG")
+
+		conn := client.Dial(t, "tcp", node1.AddrPort(30080))
+		const size = 1 << 18
+		_, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: service\r\nContent-Length: %d\r\n\r\n", size)
+		require.NoError(t, err)
+		_, err = conn.Write(make([]byte, size))
+		require.NoError(t, err)
+		require.EqualValues(t, size, <-received)
+	})
+}
+
+// doesNotFit is what a router says of a packet that is longer than that.
+func doesNotFit(router netip.Addr, mtu uint16) packet.Template {
+	if router.Is6() {
+		return packet.ICMPv6{Src: router, Type: packet.ICMPv6PacketTooBig, MTU: uint32(mtu)}
+	}
+	return packet.ICMP{Src: router, Type: packet.ICMPDestinationUnreachable, Code: packet.ICMPFragmentationNeeded, MTU: mtu}
+}
+
+// ipv6More is how much longer an IP header is in the lab's family than in IPv4.
+func ipv6More(lab *harness.Lab) int {
+	if lab.Family() == topo.IPv6 {
+		return 20
+	}
+	return 0
 }
 
 // transport is a reply without the frame in which it would go back as the request came.
