@@ -83,12 +83,9 @@ static __always_inline int xdp_forward(struct context *ctx, struct packet *pkt, 
 static __always_inline int xdp_encapsulate(struct context *ctx, const struct packet *pkt, struct ct_entry *entry)
 {
 	struct packet outer = encap_outer(pkt, &entry->daddr);
-	union next_hop next_hop;
+	union next_hop next_hop = next_hop_known(entry, &outer);
 	int reason;
 
-	if (outer.l3_len > config.mtu)
-		return pass(ctx, POINT_XDP);
-	next_hop = next_hop_known(entry, &outer);
 	if (!next_hop.whole)
 		next_hop = xdp_next_hop(ctx, &outer, entry, &outer.tuple.saddr);
 	if (!next_hop.whole)

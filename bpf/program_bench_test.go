@@ -25,21 +25,27 @@ func BenchmarkProgram(b *testing.B) {
 		backend machine
 		answers bool
 		forget  bool
+		dsr     bool
 		verdict bpf.Verdict
 	}{
-		{"miss", flows, machine{}, false, false, bpf.Pass},
-		{"established-local", flows, podA, false, false, bpf.Pass},
-		{"established-remote", flows, remote, false, false, bpf.Tx},
-		{"established-remote", 1, remote, false, false, bpf.Tx},
-		{"reply", flows, remote, true, false, bpf.Tx},
-		{"new-remote", flows, remote, false, true, bpf.Tx},
+		{"miss", flows, machine{}, false, false, false, bpf.Pass},
+		{"established-local", flows, podA, false, false, false, bpf.Pass},
+		{"established-remote", flows, remote, false, false, false, bpf.Tx},
+		{"established-remote", 1, remote, false, false, false, bpf.Tx},
+		{"reply", flows, remote, true, false, false, bpf.Tx},
+		{"new-remote", flows, remote, false, true, false, bpf.Tx},
+		{"established-dsr", flows, remote, false, false, true, bpf.Tx},
+		{"new-dsr", flows, remote, false, true, true, bpf.Tx},
 	} {
 		for _, f := range families {
 			b.Run(fmt.Sprintf("prog=bpf_xdp/case=%s/flows=%d/family=%s", c.name, c.flows, f), func(b *testing.B) {
 				sizes := smallMaps
 				sizes.Flows = 65536
-				r := newRigOf(b, sizes, func(c *bpf.Config) { c.Trace = false })
-				if c.backend.ipv4.IsValid() {
+				r := newRigOf(b, sizes, func(config *bpf.Config) { config.Trace, config.DSR = false, c.dsr })
+				switch {
+				case c.dsr:
+					r.serveDirect(b, bpf.UDP, node1.at(f, 30080), c.backend.at(f, 8080))
+				case c.backend.ipv4.IsValid():
 					r.serve(b, bpf.UDP, node1.at(f, 30080), c.backend.at(f, 8080))
 				}
 				var packets []vector.Timed

@@ -147,7 +147,7 @@ func TestDirectServerReturnIsForNodes(t *testing.T) {
 	t.Parallel()
 	direct.Run(t, topo.Cluster(3), func(t *testing.T, lab *harness.Lab) {
 		client, node1, node3, web := lab.Host("client"), lab.Node("node1"), lab.Node("node3"), lab.Pod("web-on-node3")
-		lab.AddService(t, harness.NodePort(30080, packet.TCPPort(80), web))
+		served := lab.AddService(t, harness.NodePort(30080, packet.TCPPort(80), web))
 		before := lab.Drops(t)["node3"]
 		require.NoError(t, client.Network().RouteAdd(netip.PrefixFrom(web.Addr(), web.Addr().BitLen()), node3.Addr()))
 		forged := func(from netip.Addr, port uint16) *packet.Packet {
@@ -165,6 +165,9 @@ func TestDirectServerReturnIsForNodes(t *testing.T) {
 		lab.Trace(t, stranger).Passed(t, at+"TUNNEL_SOURCE")
 		lab.Trace(t, notServed).Passed(t, at+"TUNNEL_SERVICE")
 		require.Equal(t, before["TUNNEL_SOURCE"]+1, lab.Drops(t)["node3"]["TUNNEL_SOURCE"])
+
+		served.Remove(t)
+		lab.Trace(t, forged(node1.Addr(), 30080)).Passed(t, at+"TUNNEL_SERVICE")
 	})
 }
 
@@ -182,6 +185,10 @@ func TestDirectServerReturnWhileBackendsChange(t *testing.T) {
 		served.Change(t, func(s *harness.Service) { s.Backends = harness.NodePort(0, packet.TCPPort(80), second).Backends })
 		require.Equal(t, second.Name(), client.Get(t, node1.AddrPort(30080)))
 		require.Equal(t, first.Name(), getOver(t, kept))
+
+		second.ServeHTTP(t, 8080, says("another port"))
+		served.Change(t, func(s *harness.Service) { s.Backends[0].Port = 8080 })
+		require.Equal(t, "another port", client.Get(t, node1.AddrPort(30080)))
 	})
 }
 
