@@ -82,15 +82,29 @@ func (c *benchCommand) Run(ctx context.Context) error {
 }
 
 type vectorsCommand struct {
-	Suites []string `arg:"" name:"suite" help:"YAML files."`
+	Suites    []string `arg:"" name:"suite" help:"YAML files."`
+	JSON      bool     `help:"Print what go test -json would."`
+	JUnit     string   `name:"junit" placeholder:"FILE" help:"Write the results as JUnit, too."`
+	Artifacts string   `placeholder:"DIR" help:"Folder for captures of what failed and logs of the verifier; a temporary one by default."`
+	Time      bool     `help:"Measure what a packet costs: ns, packet and context restored before every run."`
+	Samples   int      `help:"Runs to measure, of --iterations packets each." default:"9"`
+	Iter      int      `name:"iterations" help:"Packets of a run." default:"100000"`
+	Verifier  bool     `help:"Tell what each program costs the verifier: instructions, states, stack."`
+	Save      string   `placeholder:"FILE" help:"Write what --verifier tells to a file."`
+	Compare   string   `placeholder:"FILE" help:"Compare with what --save wrote earlier."`
 }
 
 func (c *vectorsCommand) Run(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errNeedsRoot
 	}
-	results := vector.RunFiles(ctx, c.Suites, vector.Options{}, nil)
-	if err := vector.WriteTerse(os.Stdout, results); err != nil {
+	options := vector.Options{Artifacts: c.Artifacts, Verifier: c.Verifier || c.Save != "" || c.Compare != ""}
+	if c.Time {
+		options.Time = &vector.Measurement{Samples: c.Samples, Runs: c.Iter}
+	}
+	report := vector.Report{JSON: c.JSON, JUnit: c.JUnit, Save: c.Save, Compare: c.Compare}
+	results := vector.RunFiles(ctx, c.Suites, options, nil)
+	if err := report.Write(os.Stdout, results); err != nil {
 		return err
 	}
 	return vector.Err(results)

@@ -33,11 +33,11 @@ func SideBySide(sent *Packet, want Template, got *Packet) string {
 		case !named && t.zero[field]:
 			continue
 		}
-		wanted := ""
+		wanted, found := "", is[field]
 		if named {
-			wanted = showWant(field, row.Want)
+			wanted, found = showWant(field, row.Want), show(field, row.Got)
 		}
-		fmt.Fprintf(w, "%s %s\t%s\t%s\t%s\n", mark, field, was[field], wanted, is[field])
+		fmt.Fprintf(w, "%s %s\t%s\t%s\t%s\n", mark, field, was[field], wanted, found)
 	}
 	w.Flush()
 	return strings.TrimRight(out.String(), "\n")

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"github.com/skbench/skbench/harness/packet"
 )
 
 // compare holds an outcome against what is wanted; nil if all of it is as wanted.
@@ -78,8 +80,11 @@ func (p *prepared) failure(text string, out *Outcome) *Failure {
 		f.Want = f.Sent
 	case want.Bytes != nil:
 		f.Want = want.Bytes
-	default:
+	case want.Layers != nil:
 		f.template = want.Layers
+		if whole, err := packet.Build(want.Layers, p.defaults); err == nil {
+			f.Want = whole.Data
+		}
 	}
 	return f
 }

@@ -49,7 +49,7 @@ func TestMistakesAreTold(t *testing.T) {
 		"no object":          {"vectors: []", "x.yaml:1:1: the suite names no object"},
 		"object missing":     {"object: none.o", "testdata/none.o: there is no such object"},
 		"object of text":     {"object: mirror.c", "testdata/mirror.c: this is no ELF object of BPF programs"},
-		"no program":         {"object: mirror_bpfel.o\nvectors: [{name: a}]", "x.yaml:1:1: no program is named: testdata/mirror_bpfel.o has [label mirror once paint]"},
+		"no program":         {"object: mirror_bpfel.o\nvectors: [{name: a}]", "x.yaml:1:1: no program is named: testdata/mirror_bpfel.o has [label mirror once paint talk]"},
 		"program":            {"object: mirror_bpfel.o\nprogram: miror\nvectors: [{name: a}]", `x.yaml:2:10: there is no program "miror"; did you mean "mirror"?`},
 		"program of a step":  {one("{steps: [{program: paunt}]}"), `x.yaml:4:24: there is no program "paunt"; did you mean "paint"?`},
 		"steps and a packet": {one("{steps: [{}], packet: {hex: 00}}"), "x.yaml:4:13: a vector has steps, or a packet"},

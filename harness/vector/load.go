@@ -1,9 +1,12 @@
 package vector
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -21,6 +24,8 @@ type Configuration struct {
 	Rewrite func(*ebpf.CollectionSpec) error
 	// LogDir is where the verifier's log goes when it rejects a program; "" is the system's folder for temporary files.
 	LogDir string
+	// Statistics has the verifier say what each program cost it: see Loaded.Verified.
+	Statistics bool
 	// Device finds the index of a device that a constant names; nil finds none.
 	Device func(name string) (uint32, error)
 
@@ -65,7 +70,7 @@ func (o *Object) Load(c Configuration) (*Loaded, error) {
 	if err := c.apply(spec); err != nil {
 		return nil, inFile(o.Path, err)
 	}
-	collection, err := ebpf.NewCollection(spec)
+	collection, err := load(spec, c.Statistics)
 	if err != nil {
 		return nil, o.rejected(err, c.LogDir)
 	}
@@ -76,11 +81,36 @@ func (o *Object) Load(c Configuration) (*Loaded, error) {
 	return loaded, nil
 }
 
+// load loads with the verifier's statistics if need be, in place of its usual log; of a program that it rejects they say nothing.
+func load(spec *ebpf.CollectionSpec, statistics bool) (*ebpf.Collection, error) {
+	if statistics {
+		options := ebpf.CollectionOptions{Programs: ebpf.ProgramOptions{LogLevel: ebpf.LogLevelStats}}
+		if collection, err := ebpf.NewCollectionWithOptions(spec.Copy(), options); err == nil {
+			return collection, nil
+		}
+	}
+	return ebpf.NewCollection(spec)
+}
+
+// Verified is what the verifier said of the programs, in the order of their names; nil unless the object was loaded with
+// Statistics.
+func (l *Loaded) Verified() (all []Verified) {
+	for _, name := range slices.Sorted(maps.Keys(l.Programs)) {
+		if v, ok := verified(l.Object.Path, name, l.Programs[name].VerifierLog); ok {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
 // rejected turns the verifier's complaint into one sentence and a file with the whole log.
 func (o *Object) rejected(err error, dir string) error {
 	var complaint *ebpf.VerifierError
 	if !errors.As(err, &complaint) {
 		return &InputError{File: o.Path, Text: err.Error(), Err: err}
+	}
+	if createErr := os.MkdirAll(cmp.Or(dir, os.TempDir()), 0o755); createErr != nil {
+		return fmt.Errorf("vector: %w (and no place for the verifier's log: %w)", err, createErr)
 	}
 	file, createErr := os.CreateTemp(dir, "verifier-*.log")
 	if createErr != nil {
@@ -90,8 +120,8 @@ func (o *Object) rejected(err error, dir string) error {
 	if _, writeErr := fmt.Fprintf(file, "%+v\n", complaint); writeErr != nil {
 		return fmt.Errorf("vector: %w (and the verifier's log cannot be written: %w)", err, writeErr)
 	}
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	return &InputError{File: o.Path, Text: fmt.Sprintf("the kernel rejects it: %s (whole log: %s)", text, file.Name()), Err: err}
+	text := fmt.Sprintf("the kernel rejects it: %s (whole log: %s)", firstLine(err.Error()), file.Name())
+	return &InputError{File: o.Path, Text: text, Err: err}
 }
 
 // isGlobal tells the maps that clang makes for global variables.

@@ -15,6 +15,8 @@ type prepared struct {
 	repeat  int
 	want    wanted
 	context Context
+
+	defaults packet.Defaults // of its packets
 }
 
 // wanted is what is expected of a step, encoded.
@@ -58,18 +60,18 @@ func (r *runner) prepare(v *Vector, step *Step) (p prepared, err error) {
 	}
 	p.context = step.Context.over(&v.Context)
 	p.context = p.context.over(&r.suite.Context)
-	defaults := r.defaults(&p.context)
+	p.defaults = r.defaults(&p.context)
 	if step.Foreach != nil {
 		if !step.Packet.isZero() {
 			return p, step.at("foreach").errorf("a step has a packet or foreach, not both")
 		}
-	} else if p.in.Packet, err = r.build(&step.Packet, defaults); err != nil {
+	} else if p.in.Packet, err = r.build(&step.Packet, p.defaults); err != nil {
 		return p, step.at("packet").errorf("%w", err)
 	}
 	if err := r.prepareContext(&p); err != nil {
 		return p, err
 	}
-	return p, r.prepareWant(&p, defaults)
+	return p, r.prepareWant(&p)
 }
 
 // prepareContext encodes the context for the packet. Where one is expected, one has to be given.
@@ -83,7 +85,7 @@ func (r *runner) prepareContext(p *prepared) (err error) {
 	return err
 }
 
-func (r *runner) prepareWant(p *prepared, defaults packet.Defaults) (err error) {
+func (r *runner) prepareWant(p *prepared) (err error) {
 	want := &p.step.Want
 	p.want.anyCode = want.Verdict == ""
 	if !p.want.anyCode {
@@ -100,7 +102,7 @@ func (r *runner) prepareWant(p *prepared, defaults packet.Defaults) (err error) 
 		p.want.layers = packet.Compile(want.Packet.Layers)
 	}
 	if want.Packet.Frame != nil || want.Packet.Exact && want.Packet.Layers != nil {
-		if p.want.packet.Bytes, err = r.build(&want.Packet, defaults); err != nil {
+		if p.want.packet.Bytes, err = r.build(&want.Packet, p.defaults); err != nil {
 			return want.at("packet").errorf("%w", err)
 		}
 		p.want.packet.Exact = true

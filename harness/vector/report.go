@@ -1,11 +1,60 @@
 package vector
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 )
+
+// A Report says how results are told. The zero value is a terse list.
+type Report struct {
+	JSON    bool   // events of go test -json in place of the list
+	JUnit   string // file for JUnit, too; "" is none
+	Save    string // file for what the verifier said; "" is none
+	Compare string // earlier such file to compare with; "" is none
+}
+
+// Write writes results to w, and to the files that the report names.
+func (r *Report) Write(w io.Writer, results []*Result) error {
+	if err := r.writeList(w, results); err != nil {
+		return err
+	}
+	if r.Save != "" {
+		if err := SaveVerified(r.Save, results); err != nil {
+			return fmt.Errorf("the verifier's figures: %w", err)
+		}
+	}
+	if r.JUnit == "" {
+		return nil
+	}
+	var out bytes.Buffer
+	if err := WriteJUnit(&out, results); err != nil {
+		return err
+	}
+	return os.WriteFile(r.JUnit, out.Bytes(), 0o644)
+}
+
+func (r *Report) writeList(w io.Writer, results []*Result) (err error) {
+	if r.JSON {
+		for _, result := range results {
+			err = first(err, WriteEvents(w, result))
+		}
+		return err
+	}
+	if err := WriteTerse(w, results); err != nil || allVerified(results) == nil {
+		return err
+	}
+	var before []Verified
+	if r.Compare != "" {
+		if before, err = ReadVerified(r.Compare); err != nil {
+			return err
+		}
+	}
+	return WriteVerified(w, results, before)
+}
 
 // WriteTerse writes a line for each suite, what failed under it, and a last line that counts.
 func WriteTerse(w io.Writer, results []*Result) error {
@@ -20,6 +69,9 @@ func WriteTerse(w io.Writer, results []*Result) error {
 		}
 		fmt.Fprintf(&out, "%s  %s  %s  %s\n", mark, r.Suite, plural(len(r.Vectors), "vector"), r.Duration.Round(time.Microsecond))
 		for _, v := range r.Vectors {
+			if v.Timing != nil {
+				fmt.Fprintf(&out, "      %s: %s\n", v.Name, v.Timing)
+			}
 			if v.Failure != nil {
 				fmt.Fprintf(&out, "      %s\n%s\n", v.Name, indent(v.Failure.String(), "        "))
 			}
@@ -31,6 +83,12 @@ func WriteTerse(w io.Writer, results []*Result) error {
 	fmt.Fprintf(&out, "%d passed, %d failed\n", passed, failed)
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// firstLine is the first line of a text.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }
 
 func plural(n int, what string) string {

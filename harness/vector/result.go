@@ -15,6 +15,8 @@ type Result struct {
 	Vectors []VectorResult
 	// Err tells why the suite, or the rest of it, could not be run: most often an *InputError.
 	Err error
+	// Verified is what the verifier said of the suite's programs, if that was asked for.
+	Verified []Verified
 	// Duration is how long all of it took.
 	Duration time.Duration
 }
@@ -24,6 +26,7 @@ type VectorResult struct {
 	Name     string
 	Failure  *Failure // nil if it passed
 	Duration time.Duration
+	Timing   *Timing // what a packet costs, if that was asked for and can be told
 }
 
 // A Failure is the first run of a vector that was not as wanted.
@@ -34,6 +37,8 @@ type Failure struct {
 	Differences string // what is not as wanted, on one line each or as a table
 	// Sent, Want and Got are frames. Want is nil where not a whole packet was wanted.
 	Sent, Want, Got []byte
+	Capture         string   // a pcapng with these frames; empty where there are none
+	Printed         []string // what the program printed in the vector, as in the trace pipe
 
 	template packet.Layers // that was wanted
 	differs  bool          // whether the packet is among the differences
@@ -51,6 +56,12 @@ func (f *Failure) String() string {
 	out.WriteString(f.Differences + "\n")
 	if len(f.Sent) > 0 {
 		out.WriteString(f.packets() + "\n")
+	}
+	for _, line := range f.Printed {
+		out.WriteString("printed: " + line + "\n")
+	}
+	if f.Capture != "" {
+		out.WriteString("capture: " + f.Capture + "\n")
 	}
 	return strings.TrimRight(out.String(), "\n")
 }

@@ -19,6 +19,10 @@ type Options struct {
 	// Artifacts is the folder for captures of what failed and logs of the verifier; "" is a folder in the system's one for temporary
 	// files.
 	Artifacts string
+	// Verifier asks for what the verifier says of the programs that are loaded: Result.Verified.
+	Verifier bool
+	// Time measures the vectors that passed, if it is not nil: VectorResult.Timing.
+	Time *Measurement
 }
 
 // RunFiles runs the suites of files, one after the other. One that cannot be used never stops the others. Each result is given
@@ -82,12 +86,16 @@ func (s *Suite) run(ctx context.Context, o Options, result *Result) (err error) 
 		if err != nil {
 			return err
 		}
-		r := &runner{suite: s, options: o, environment: environment, loaded: loaded, programs: programs, captures: &captures{}}
+		r := &runner{suite: s, options: o, environment: environment, loaded: loaded, programs: programs, captures: &captures{}, timers: timers{}}
 		defer r.captures.close()
+		result.Verified = loaded.Verified()
 		if r.tables, err = newTables(loaded, newEncoder(loaded.Spec, environment.Index), cpu); err != nil {
 			return err
 		}
-		return errors.Join(r.run(ctx, result), r.tables.close())
+		if prints(loaded.Spec.Programs) {
+			r.printed = collectPrinted()
+		}
+		return errors.Join(r.run(ctx, result), r.timers.close(), r.printed.close(), r.tables.close())
 	})
 }
 
@@ -112,14 +120,14 @@ func (s *Suite) configuration(o Options, e *Environment, programs map[*Step]stri
 	c := o.Configuration
 	c.written = s.written
 	c.Device = e.Index
+	c.Statistics = o.Verifier
 	c.Constants = merge(s.Constants, c.Constants)
 	c.MapSizes = merge(s.MapSizes, c.MapSizes)
 	c.TailCalls = merge(s.TailCalls, c.TailCalls)
 	if c.LogDir == "" {
 		c.LogDir = o.Artifacts
 	}
-	if c.Programs == nil {
-		c.Programs = []string{}
+	if c.Programs == nil && len(programs) > 0 { // without vectors, all are loaded
 		for _, name := range programs {
 			c.Programs = append(c.Programs, name)
 		}
@@ -203,6 +211,8 @@ type runner struct {
 	programs    map[*Step]string
 	tables      *tables
 	captures    *captures
+	printed     *printed // nil if nothing is
+	timers      timers
 	buffers     buffers
 }
 
@@ -232,15 +242,34 @@ func (r *runner) run(ctx context.Context, result *Result) error {
 				return err
 			}
 		}
+		v := &r.suite.Vectors[i]
+		r.printed.lines() // those of the vector before are of no use
 		start := time.Now()
 		failure, err := r.vector(prepared[i])
+		if err == nil && failure != nil {
+			err = r.keep(v.name(i), failure)
+		}
 		if err != nil {
 			return err
 		}
-		v := &r.suite.Vectors[i]
-		result.Vectors = append(result.Vectors, VectorResult{Name: v.Name, Failure: failure, Duration: time.Since(start)})
+		done := VectorResult{Name: v.name(i), Failure: failure, Duration: time.Since(start)}
+		if r.options.Time != nil && failure == nil {
+			if done.Timing, err = r.time(prepared[i]); err != nil {
+				return err
+			}
+		}
+		result.Vectors = append(result.Vectors, done)
 	}
 	return nil
+}
+
+// keep saves what else is known about a failure.
+func (r *runner) keep(vector string, f *Failure) (err error) {
+	f.Printed = r.printed.lines()
+	if len(f.Sent) > 0 {
+		f.Capture, err = r.options.writeCapture(r.suite.Name, vector, f)
+	}
+	return err
 }
 
 // filled are the maps that vectors fill.

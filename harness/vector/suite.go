@@ -9,6 +9,8 @@
 package vector
 
 import (
+	"fmt"
+
 	"github.com/skbench/skbench/harness/packet"
 )
 
@@ -38,10 +40,18 @@ type Suite struct {
 
 // A Vector is one case: one run of a program, or a sequence of runs that share their state.
 type Vector struct {
-	Name string `yaml:"name"`
+	Name string `yaml:"name"` // default: "vector 3", by its place
 	Step
 	// Steps are what is done one after the other, in place of the single step that the vector itself says.
 	Steps Steps `yaml:"steps"`
+}
+
+// name is what results call the vector, the i-th of its suite.
+func (v *Vector) name(i int) string {
+	if v.Name != "" {
+		return v.Name
+	}
+	return fmt.Sprintf("vector %d", i+1)
 }
 
 // Vectors are written as a list. One that says each, a list of mappings, stands for a vector for each of them, with $name

@@ -31,6 +31,7 @@ type Timer struct {
 	program *ebpf.Program
 	packets []Timed
 	size    int // of the largest packet with its metadata
+	room    int // in the ring, for packets
 	tested  *driver
 	idle    *driver
 }
@@ -49,11 +50,7 @@ func NewTimer(program *ebpf.Program, packets ...Timed) (*Timer, error) {
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("vector: timing %s: %w", program, err)
 	}
-	var err error
-	if t.tested, err = t.newDriver(program); err == nil {
-		t.idle, err = t.newDriver(nil)
-	}
-	if err != nil {
+	if err := t.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("vector: timing %s: %w", program, err), t.Close())
 	}
 	return t, nil
@@ -61,6 +58,33 @@ func NewTimer(program *ebpf.Program, packets ...Timed) (*Timer, error) {
 
 // Close releases what the timer holds; the program is the caller's.
 func (t *Timer) Close() error { return errors.Join(t.tested.close(), t.idle.close()) }
+
+// Replace puts other packets in the place of those that the timer has, and checks them as NewTimer does.
+func (t *Timer) Replace(packets ...Timed) error {
+	old := t.packets
+	t.packets = packets
+	err := t.check()
+	if err == nil && len(packets) > t.room {
+		err = errors.Join(t.Close(), t.load())
+	} else if err == nil {
+		err = errors.Join(t.tested.fill(packets), t.idle.fill(packets))
+	}
+	if err != nil {
+		t.packets = old
+		return fmt.Errorf("vector: timing %s: %w", t.program, err)
+	}
+	return nil
+}
+
+// load loads both drivers, with room for the packets.
+func (t *Timer) load() (err error) {
+	t.room = len(t.packets)
+	if t.tested, err = t.newDriver(t.program); err != nil {
+		return err
+	}
+	t.idle, err = t.newDriver(nil)
+	return err
+}
 
 func (t *Timer) check() error {
 	if len(t.packets) == 0 {

@@ -63,4 +63,13 @@ int paint(struct __sk_buff *skb)
 	return TC_ACT_OK;
 }
 
+/* Says what it sees. */
+SEC("xdp")
+int talk(struct xdp_md *ctx)
+{
+	bpf_printk("packet of %d bytes", ctx->data_end - ctx->data);
+	bpf_printk("second line");
+	return XDP_PASS;
+}
+
 char _license[] SEC("license") = "Dual BSD/GPL";

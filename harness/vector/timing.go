@@ -1,0 +1,110 @@
+package vector
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/skbench/skbench/harness/vector/capture"
+)
+
+// Measurement says how vectors are timed: so many samples, of so many runs each.
+type Measurement struct{ Samples, Runs int }
+
+// DefaultMeasurement takes about half a second a vector.
+var DefaultMeasurement = Measurement{Samples: 9, Runs: 100_000}
+
+// maxRing is how many frames of a capture are timed at most, in turn.
+const maxRing = 1024
+
+// timers are those of the programs of a suite.
+type timers map[*Program]*Timer
+
+func (ts timers) close() error {
+	for _, t := range ts {
+		if err := t.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// time measures the last step of a vector, on maps as the steps before it left them; the maps are not restored between its runs.
+// Programs that cannot be timed give nil.
+func (r *runner) time(steps []prepared) (*Timing, error) {
+	p := &steps[len(steps)-1]
+	if kind := p.program.Type(); kind != ebpf.XDP && kind != ebpf.SchedCLS {
+		return nil, nil
+	}
+	packets, err := r.timed(p)
+	if err != nil || len(packets) == 0 {
+		return nil, err
+	}
+	timer := r.timers[p.program]
+	if timer == nil {
+		if timer, err = NewTimer(p.program.Program, packets...); err != nil {
+			return nil, p.step.at("packet").errorf("%w", err)
+		}
+		r.timers[p.program] = timer
+	} else if err := timer.Replace(packets...); err != nil {
+		return nil, p.step.at("packet").errorf("%w", err)
+	}
+	timing, err := timer.Measure(r.options.Time.Samples, r.options.Time.Runs)
+	if err != nil {
+		return nil, p.step.at("packet").errorf("%w", err)
+	}
+	return &timing, nil
+}
+
+// timed are the packets of a step, each with the code that the program returns for it now.
+func (r *runner) timed(p *prepared) ([]Timed, error) {
+	if p.step.Foreach == nil {
+		timed, err := r.codeOf(p, p.in)
+		return []Timed{timed}, err
+	}
+	frames := p.step.Foreach
+	path := r.suite.path(frames.File)
+	reader, err := capture.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close()
+	var packets []Timed
+	for len(packets) < maxRing {
+		frame, err := nextFrame(path, reader)
+		if err == io.EOF || frames.Last > 0 && frame.Number > frames.Last {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if frame.Number < frames.First {
+			continue
+		}
+		in := p.in
+		in.Packet = bytes.Clone(frame.Data)
+		timed, err := r.codeOf(p, in)
+		if err != nil {
+			return nil, err
+		}
+		packets = append(packets, timed)
+	}
+	return packets, nil
+}
+
+func (r *runner) codeOf(p *prepared, in Input) (Timed, error) {
+	err := r.buffers.run(p.program, &in)
+	return Timed{Input: in, Code: r.buffers.Code}, err
+}
+
+// String is the timing on one line.
+func (t Timing) String() string {
+	low, high := t.Range()
+	text := fmt.Sprintf("%.1f ns a packet (%.1f to %.1f in %d runs; restoring took another %.1f)", t.Median(), low, high, len(t.Samples), t.Restoring)
+	if t.Packets > 1 {
+		text += fmt.Sprintf(", %d packets in turn", t.Packets)
+	}
+	return text
+}
