@@ -8,7 +8,7 @@ export PATH="$PATH:/usr/sbin:/sbin" # where iptables is, though not in every PAT
 # command:package
 case "${1:-run}" in
 run) needs="iptables-restore:iptables ip6tables-restore:iptables" ;;
-test) needs="ip:iproute2 tcpdump:tcpdump nft:nftables" ;;
+test) needs="ip:iproute2 tcpdump:tcpdump nft:nftables xdp-filter:xdp-tools" ;;
 dev) needs="clang-19:clang-19 llvm-strip-19:llvm-19 gcc:build-essential" ;; # gcc for the race detector
 *)
 	echo "usage: ${0##*/} [run|test|dev]" >&2

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf"
 )
@@ -20,7 +22,18 @@ type Object struct {
 
 // Open reads an ELF file of BPF programs, as clang makes it. Pinning by name is forgotten: nothing that a test makes may be
 // found by others, nor outlive it.
+//
+// A path may have the wildcards of [filepath.Match], for parts that differ between machines; it has to name one file then.
 func Open(path string) (*Object, error) {
+	if strings.ContainsAny(path, "*?[") {
+		found, err := filepath.Glob(path)
+		if err != nil || len(found) > 1 {
+			return nil, &InputError{File: path, Text: fmt.Sprintf("this names %d objects: name one", len(found)), Err: err}
+		}
+		if len(found) == 1 {
+			path = found[0]
+		}
+	}
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &InputError{File: path, Text: "there is no such object", Err: err}
