@@ -145,23 +145,15 @@ func TestFailuresTellWhatHappened(t *testing.T) {
 func TestMistakesAreNamed(t *testing.T) {
 	t.Parallel()
 	lab := harness.Start(t, topo.Cluster(1), kernel{})
-	web := lab.Pod("web-on-node1")
-	sent := web.Send(t, packet.UDP{Dst: lab.Node("node1").AddrPort(9)})
-	service := harness.NodePort(30080, packet.TCPPort(80), web)
-	lab.AddService(t, service)
+	sent := lab.Pod("web-on-node1").Send(t, packet.UDP{Dst: lab.Node("node1").AddrPort(9)})
 	for name, c := range map[string]struct {
 		call func(testing.TB)
 		says string
 	}{
-		"no such pod":       {func(t testing.TB) { lab.Pod("web-on-node9").Expect(t, packet.TCP{}) }, `no pod "web-on-node9"`},
-		"not a pod":         {func(t testing.TB) { lab.Pod("node1").Expect(t, packet.TCP{}) }, `"node1" is a node`},
-		"no such device":    {func(t testing.TB) { lab.Trace(t, sent).Never(t, "node1/eht0 in") }, "eht0"},
-		"no such machine":   {func(t testing.TB) { lab.Trace(t, sent).Never(t, "nod1 netfilter") }, "nod1"},
-		"overlapping ports": {func(t testing.TB) { lab.AddService(t, service) }, "30080"},
-		"no port":           {func(t testing.TB) { lab.AddService(t, harness.NodePort(1, packet.TCPPort(0), web)) }, "no port"},
-		"no address": {func(t testing.TB) {
-			lab.AddService(t, harness.ClusterIP(packet.TCPPort(1), 1, lab.Pod("gone")))
-		}, "gone"},
+		"no such pod":     {func(t testing.TB) { lab.Pod("web-on-node9").Expect(t, packet.TCP{}) }, `no pod "web-on-node9"`},
+		"not a pod":       {func(t testing.TB) { lab.Pod("node1").Expect(t, packet.TCP{}) }, `"node1" is a node`},
+		"no such device":  {func(t testing.TB) { lab.Trace(t, sent).Never(t, "node1/eht0 in") }, "eht0"},
+		"no such machine": {func(t testing.TB) { lab.Trace(t, sent).Never(t, "nod1 netfilter") }, "nod1"},
 	} {
 		t.Run(name, func(t *testing.T) { require.Contains(t, failure(t, c.call), c.says) })
 	}

@@ -112,7 +112,7 @@ func (l *Lab) removeService(ctx context.Context, name string) error {
 }
 
 func (l *Lab) serveLocked(ctx context.Context, services []Service) error {
-	if err := l.validate(services); err != nil {
+	if err := validate(l.network.Topology(), services); err != nil {
 		return err
 	}
 	if err := l.forwarder.Serve(ctx, services); err != nil {
@@ -120,54 +120,6 @@ func (l *Lab) serveLocked(ctx context.Context, services []Service) error {
 	}
 	l.services = services
 	return nil
-}
-
-// validate says what is wrong with a set of services, in one sentence.
-func (l *Lab) validate(services []Service) error {
-	names, frontends := map[string]bool{}, map[string]string{}
-	for _, s := range services {
-		switch {
-		case names[s.Name]:
-			return fmt.Errorf("two services are called %q: give one of them another name", s.Name)
-		case s.Port.Number == 0:
-			return fmt.Errorf("service %q has no port: say packet.TCPPort or packet.UDPPort", s.Name)
-		}
-		names[s.Name] = true
-		for _, frontend := range s.frontends() {
-			if other, taken := frontends[frontend]; taken {
-				return fmt.Errorf("services %q and %q are both at %s: change one", other, s.Name, frontend)
-			}
-			frontends[frontend] = s.Name
-		}
-		for _, b := range s.Backends {
-			switch {
-			case !b.IPv4.Is4() || !b.IPv6.Is6():
-				return fmt.Errorf("service %q: backend %q has no address: is it a pod of this lab?", s.Name, b.Pod)
-			case b.Port == 0:
-				return fmt.Errorf("service %q: backend %q has no port", s.Name, b.Pod)
-			}
-		}
-	}
-	return nil
-}
-
-// frontends names where a service is reached, for comparison with others.
-func (s Service) frontends() []string {
-	var where []string
-	for _, addr := range slices.Concat([]netip.Addr{s.ClusterIPv4, s.ClusterIPv6}, s.ExternalIPs, s.LoadBalancerIPs) {
-		if addr.IsValid() {
-			where = append(where, fmt.Sprintf("%s %s", addr, s.Port))
-		}
-	}
-	if s.NodePort != 0 {
-		where = append(where, fmt.Sprintf("node port %d/%s", s.NodePort, s.Port.Protocol))
-	}
-	if s.HostPort != 0 {
-		for _, b := range s.Backends {
-			where = append(where, fmt.Sprintf("host port %d/%s of %s", s.HostPort, s.Port.Protocol, b.Node))
-		}
-	}
-	return where
 }
 
 // Forget ends every flow that the datapath knows, as if none had been.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/harness/datapath/ebpf"
 	"github.com/skbench/skbench/harness/packet"
 )
 
@@ -47,10 +48,11 @@ func TestNoBackend(t *testing.T) {
 	})
 }
 
-// S10: a client's kernel takes that for a refusal.
+// S10: a client's kernel takes that for a refusal, as it does when it is told at the
+// socket.
 func TestNoBackendIsRefused(t *testing.T) {
 	t.Parallel()
-	everyServer.Run(t, routed(2), func(t *testing.T, lab *harness.Lab) {
+	append(harness.Datapaths{ebpf.Datapath(ebpf.WithoutSockets())}, everyServer...).Run(t, routed(2), func(t *testing.T, lab *harness.Lab) {
 		service := harness.NodePort(30080, packet.TCPPort(80))
 		service.ExternalIPs = external
 		served := lab.AddService(t, service)
