@@ -1,6 +1,8 @@
 package bpf_test
 
 import (
+	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,16 +17,65 @@ func (r *rig) tcp(t testing.TB, f family, flags packet.Flags) outcome {
 	return r.send(t, r.xdp(), client, node1, packet.TCP{Src: client.at(f, 40000), Dst: node1.at(f, 30080), Flags: flags})
 }
 
-// closing tells how many entries saw FIN or RST.
-func (r *rig) closing(t testing.TB) int {
+// state is that of the one flow there is.
+func (r *rig) state(t testing.TB) bpf.State {
 	t.Helper()
-	n := 0
-	for _, flow := range r.checkFlows(t) {
-		if flow.Closing {
-			n++
+	flows, err := r.Flows()
+	require.NoError(t, err)
+	require.Len(t, flows, 2, "both directions of one flow")
+	require.Equal(t, flows[0].State, flows[1].State, "in both directions")
+	return flows[0].State
+}
+
+// TestTCPStates follows connections to a NodePort from their first segment to their last, and to the next one from the same port.
+func TestTCPStates(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	type step struct {
+		reply bool
+		flags packet.Flags
+		state bpf.State
+	}
+	asks := func(flags packet.Flags, state bpf.State) step { return step{false, flags, state} }
+	answers := func(flags packet.Flags, state bpf.State) step { return step{true, flags, state} }
+	open := []step{
+		asks(packet.SYN, bpf.Opening), asks(packet.SYN, bpf.Opening), answers(packet.SYN|packet.ACK, bpf.Opening),
+		asks(packet.ACK, bpf.Established), asks(packet.PSH|packet.ACK, bpf.Established), answers(packet.ACK, bpf.Established),
+	}
+	for name, steps := range map[string][]step{
+		"closed by the client": append(open,
+			asks(packet.FIN|packet.ACK, bpf.HalfClosed), asks(packet.FIN|packet.ACK, bpf.HalfClosed), answers(packet.ACK, bpf.HalfClosed),
+			answers(packet.PSH|packet.ACK, bpf.HalfClosed), answers(packet.FIN|packet.ACK, bpf.Closed), asks(packet.ACK, bpf.Closed),
+			asks(packet.SYN, bpf.Opening), asks(packet.ACK, bpf.Established)),
+		"closed by the backend": append(open,
+			answers(packet.FIN|packet.ACK, bpf.HalfClosed), asks(packet.PSH|packet.ACK, bpf.HalfClosed),
+			asks(packet.FIN|packet.ACK, bpf.Closed), answers(packet.ACK, bpf.Closed), asks(packet.SYN, bpf.Opening)),
+		"reset by the client":         append(open, asks(packet.RST, bpf.Closed), answers(packet.ACK, bpf.Closed), asks(packet.SYN, bpf.Opening)),
+		"reset by the backend":        append(open, answers(packet.RST|packet.ACK, bpf.Closed), asks(packet.ACK, bpf.Closed)),
+		"refused":                     {asks(packet.SYN, bpf.Opening), answers(packet.RST|packet.ACK, bpf.Closed), asks(packet.SYN, bpf.Opening)},
+		"the client's own SYN":        append(open, asks(packet.SYN, bpf.Established)), // the backend will say what it thinks of it
+		"joined in the middle":        {asks(packet.ACK, bpf.Opening), asks(packet.ACK, bpf.Established)},
+		"a client that never answers": {asks(packet.SYN, bpf.Opening), answers(packet.SYN|packet.ACK, bpf.Opening), answers(packet.ACK, bpf.Opening)},
+	} {
+		for _, hooks := range [][2]hook{{r.xdp(), r.xdp()}, {r.fromNetdev(), r.fromNetdev()}} {
+			for _, f := range families {
+				t.Run(fmt.Sprintf("%s/%s/%s", hooks[0].point, f, name), func(t *testing.T) {
+					require.NoError(t, r.DeleteFlows())
+					r.serve(t, bpf.TCP, node1.at(f, 30080), remote.at(f, 80))
+					var seen netip.AddrPort
+					for i, s := range steps {
+						if s.reply {
+							out := r.send(t, hooks[1], node2, node1, packet.TCP{Src: remote.at(f, 80), Dst: seen, Flags: s.flags})
+							out.became(t, packet.TCP{Src: node1.at(f, 30080), Dst: client.at(f, 40000)})
+						} else {
+							seen = r.send(t, hooks[0], client, node1, packet.TCP{Src: client.at(f, 40000), Dst: node1.at(f, 30080), Flags: s.flags}).Src()
+						}
+						require.Equal(t, s.state, r.state(t), "after segment %d: %+v", i+1, s)
+					}
+				})
+			}
 		}
 	}
-	return n
 }
 
 func TestPortUsedAgain(t *testing.T) {
@@ -41,27 +92,14 @@ func TestPortUsedAgain(t *testing.T) {
 
 				require.Equal(t, remote.at(f, 80), r.tcp(t, f, packet.SYN).Dst(), "a SYN sent again")
 				require.Equal(t, remote.at(f, 80), r.tcp(t, f, packet.ACK).Dst(), "the connection")
-				require.Zero(t, r.closing(t))
 				require.Equal(t, remote.at(f, 80), r.tcp(t, f, end).Dst(), "its end")
-				require.Equal(t, 2, r.closing(t), "both directions")
 				require.Equal(t, remote.at(f, 80), r.tcp(t, f, packet.ACK).Dst(), "what follows the end")
 
 				require.Equal(t, remote2.at(f, 80), r.tcp(t, f, packet.SYN).Dst(), "a new connection from the same port")
-				require.Zero(t, r.closing(t))
 				require.Len(t, r.checkFlows(t), 2, "nothing is left of the old one")
 			})
 		}
 	}
-}
-
-func TestEndSeenInReply(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.serve(t, bpf.TCP, node1.at(v4, 30080), remote.at(v4, 80))
-	syn := r.tcp(t, v4, packet.SYN)
-	rst := packet.TCP{Src: remote.at(v4, 80), Dst: syn.Src(), Flags: packet.RST | packet.ACK}
-	r.send(t, r.xdp(), node2, node1, rst).is(t, bpf.Tx, r.nic)
-	require.Equal(t, 2, r.closing(t))
 }
 
 // TestEviction removes one half of a flow, as the table does when it is full.

@@ -29,6 +29,25 @@ func (n *Node) AgeFlow(t Tuple) error {
 	return n.Maps.CT.Put(t.raw(), entry)
 }
 
+// ExpireFlowsAt is ExpireFlows at that time of CLOCK_MONOTONIC, in ns.
+func (n *Node) ExpireFlowsAt(now uint64, t Timeouts) (int, error) { return n.expireFlows(t, now) }
+
+// ExpireFlow removes the flow with that entry unless it was used after since.
+func (n *Node) ExpireFlow(t Tuple, since uint64) (int, error) {
+	return n.expire([]idleFlow{{t.raw(), since}})
+}
+
+// MarkFlow makes an entry look as if it were just being removed.
+func (n *Node) MarkFlow(t Tuple) error {
+	var entry hostCtEntry
+	if err := n.Maps.CT.Lookup(t.raw(), &entry); err != nil {
+		return fmt.Errorf("%s: %w", t, err)
+	}
+	entry.State = hostCtStateCT_EXPIRED
+	entry.Tick -= 1 << 15
+	return n.Maps.CT.Put(t.raw(), entry)
+}
+
 // SpendICMP leaves no error for the programs to send from now on.
 func (n *Node) SpendICMP() error {
 	fullAt := make([]uint64, ebpf.MustPossibleCPU())

@@ -18,10 +18,34 @@ type Flow struct {
 	Egress     bool             // applies where packets leave the node's stack or the NIC, not where they enter
 	Local      bool             // what comes out is for this node
 	DSR        bool             // packets go to To.Dst as they are, in another packet; answers do not come by here
-	Closing    bool             // FIN or RST was seen in either direction
+	State      State            // of both directions together
 	LastSeen   uint64           // ns of CLOCK_MONOTONIC, brought up to date about once a second
 	NextHop    net.HardwareAddr // of a reply: where the requests came from; else what the FIB said last; nil: not asked yet
 }
+
+// State is where in its life a flow is.
+type State uint8
+
+// The states.
+const (
+	Stateless   = State(hostCtStateCT_STATELESS) // not TCP: there are packets or there are none
+	Opening     = State(hostCtStateCT_OPENING)   // who opened it has not yet sent anything that answers an answer
+	Established = State(hostCtStateCT_ESTABLISHED)
+	HalfClosed  = State(hostCtStateCT_HALF_CLOSED) // FIN from one side
+	Closed      = State(hostCtStateCT_CLOSED)      // FIN from both, or RST
+	Expired     = State(hostCtStateCT_EXPIRED)     // about to be removed, no packet may use it
+)
+
+var stateNames = []string{
+	Stateless:   "STATELESS",
+	Opening:     "OPENING",
+	Established: "ESTABLISHED",
+	HalfClosed:  "HALF_CLOSED",
+	Closed:      "CLOSED",
+	Expired:     "EXPIRED",
+}
+
+func (s State) String() string { return nameOf(stateNames, int(s), "State") }
 
 func (f Flow) String() string { return fmt.Sprintf("%s as %s", f.Tuple, f.To) }
 
@@ -76,7 +100,7 @@ func (e hostCtEntry) flow(key hostTuple) Flow {
 		Egress:     e.Flags&hostCtFlagCT_EGRESS != 0,
 		Local:      e.Flags&hostCtFlagCT_LOCAL != 0,
 		DSR:        e.Flags&hostCtFlagCT_ENCAP != 0,
-		Closing:    e.Closing,
+		State:      State(e.State),
 		LastSeen:   e.LastSeen,
 	}
 	if e.NextHop.Whole != 0 {

@@ -57,8 +57,9 @@ type hostCtEntry struct {
 	Tick       uint16
 	Flags      hostCtFlag
 	ReplyFlags hostCtFlag
-	Closing    bool
-	Pad        [3]uint8
+	State      hostCtState
+	Fin        bool
+	Pad        [2]uint8
 }
 
 type hostCtFlag uint8
@@ -69,6 +70,25 @@ const (
 	hostCtFlagCT_EGRESS    hostCtFlag = 4
 	hostCtFlagCT_LOCAL     hostCtFlag = 8
 	hostCtFlagCT_ENCAP     hostCtFlag = 16
+)
+
+type hostCtLock struct {
+	_    structs.HostLayout
+	Lock struct {
+		_   structs.HostLayout
+		Val uint32
+	}
+}
+
+type hostCtState uint8
+
+const (
+	hostCtStateCT_STATELESS   hostCtState = 0
+	hostCtStateCT_OPENING     hostCtState = 1
+	hostCtStateCT_ESTABLISHED hostCtState = 2
+	hostCtStateCT_HALF_CLOSED hostCtState = 3
+	hostCtStateCT_CLOSED      hostCtState = 4
+	hostCtStateCT_EXPIRED     hostCtState = 5
 )
 
 type hostDevice struct {
@@ -111,6 +131,7 @@ const (
 	hostDropReasonDROP_TUNNEL_SOURCE    hostDropReason = 17
 	hostDropReasonDROP_TUNNEL_ECN       hostDropReason = 18
 	hostDropReasonDROP_TUNNEL_SERVICE   hostDropReason = 19
+	hostDropReasonDROP_CT_EXPIRED       hostDropReason = 20
 )
 
 type hostEndpoint struct {
@@ -254,6 +275,7 @@ type hostSlowPath struct {
 	Pad      uint32
 	Forward  hostCtEntry
 	Reply    hostCtEntry
+	ReplyKey hostTuple
 	Backend  hostAddr
 }
 
@@ -309,6 +331,7 @@ const (
 	hostMapAffinities  = "affinities"
 	hostMapBackends    = "backends"
 	hostMapCt          = "ct"
+	hostMapCtLocks     = "ct_locks"
 	hostMapDevices     = "devices"
 	hostMapDirect      = "direct"
 	hostMapEndpoints   = "endpoints"
@@ -381,6 +404,7 @@ type hostMapSpecs struct {
 	Affinities *ebpf.MapSpec `ebpf:"affinities"`
 	Backends   *ebpf.MapSpec `ebpf:"backends"`
 	Ct         *ebpf.MapSpec `ebpf:"ct"`
+	CtLocks    *ebpf.MapSpec `ebpf:"ct_locks"`
 	Devices    *ebpf.MapSpec `ebpf:"devices"`
 	Direct     *ebpf.MapSpec `ebpf:"direct"`
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
@@ -427,6 +451,7 @@ type hostMaps struct {
 	Affinities *ebpf.Map `ebpf:"affinities"`
 	Backends   *ebpf.Map `ebpf:"backends"`
 	Ct         *ebpf.Map `ebpf:"ct"`
+	CtLocks    *ebpf.Map `ebpf:"ct_locks"`
 	Devices    *ebpf.Map `ebpf:"devices"`
 	Direct     *ebpf.Map `ebpf:"direct"`
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
@@ -448,6 +473,7 @@ func (m *hostMaps) Close() error {
 		m.Affinities,
 		m.Backends,
 		m.Ct,
+		m.CtLocks,
 		m.Devices,
 		m.Direct,
 		m.Endpoints,

@@ -84,6 +84,7 @@ func TestNames(t *testing.T) {
 		"trace_point":  {"POINT_", func(v uint64) fmt.Stringer { return bpf.Point(v) }},
 		"session_fate": {"SESSION_", func(v uint64) fmt.Stringer { return bpf.SessionFate(v) }},
 		"message_way":  {"MESSAGE_", func(v uint64) fmt.Stringer { return bpf.MessageWay(v) }},
+		"ct_state":     {"CT_", func(v uint64) fmt.Stringer { return bpf.State(v) }},
 		"entity":       {"ENTITY_", func(v uint64) fmt.Stringer { return bpf.Entity(v) }},
 	} {
 		t.Run(enum, func(t *testing.T) {

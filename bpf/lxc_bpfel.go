@@ -19,6 +19,7 @@ const (
 	lxcMapAffinities     = "affinities"
 	lxcMapBackends       = "backends"
 	lxcMapCt             = "ct"
+	lxcMapCtLocks        = "ct_locks"
 	lxcMapDevices        = "devices"
 	lxcMapEndpoints      = "endpoints"
 	lxcMapEvents         = "events"
@@ -90,6 +91,7 @@ type lxcMapSpecs struct {
 	Affinities *ebpf.MapSpec `ebpf:"affinities"`
 	Backends   *ebpf.MapSpec `ebpf:"backends"`
 	Ct         *ebpf.MapSpec `ebpf:"ct"`
+	CtLocks    *ebpf.MapSpec `ebpf:"ct_locks"`
 	Devices    *ebpf.MapSpec `ebpf:"devices"`
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
@@ -135,6 +137,7 @@ type lxcMaps struct {
 	Affinities *ebpf.Map `ebpf:"affinities"`
 	Backends   *ebpf.Map `ebpf:"backends"`
 	Ct         *ebpf.Map `ebpf:"ct"`
+	CtLocks    *ebpf.Map `ebpf:"ct_locks"`
 	Devices    *ebpf.Map `ebpf:"devices"`
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
 	Events     *ebpf.Map `ebpf:"events"`
@@ -155,6 +158,7 @@ func (m *lxcMaps) Close() error {
 		m.Affinities,
 		m.Backends,
 		m.Ct,
+		m.CtLocks,
 		m.Devices,
 		m.Endpoints,
 		m.Events,

@@ -89,6 +89,7 @@ const (
 	TunnelSource   = DropReason(hostDropReasonDROP_TUNNEL_SOURCE)
 	TunnelECN      = DropReason(hostDropReasonDROP_TUNNEL_ECN)
 	TunnelService  = DropReason(hostDropReasonDROP_TUNNEL_SERVICE)
+	CTExpired      = DropReason(hostDropReasonDROP_CT_EXPIRED)
 )
 
 var reasonNames = []string{
@@ -112,6 +113,7 @@ var reasonNames = []string{
 	TunnelSource:   "TUNNEL_SOURCE",
 	TunnelECN:      "TUNNEL_ECN",
 	TunnelService:  "TUNNEL_SERVICE",
+	CTExpired:      "CT_EXPIRED",
 }
 
 func (r DropReason) String() string { return nameOf(reasonNames, int(r), "DropReason") }

@@ -123,7 +123,7 @@ var objects = sync.OnceValues(func() ([]*ebpf.CollectionSpec, error) {
 		return nil, fmt.Errorf("bpf: the limit on locked memory: %w: are you root?", err)
 	}
 	var specs []*ebpf.CollectionSpec
-	for _, load := range []func() (*ebpf.CollectionSpec, error){loadXdp, loadHost, loadLxc, loadSock} {
+	for _, load := range []func() (*ebpf.CollectionSpec, error){loadXdp, loadHost, loadLxc, loadCt, loadSock} {
 		spec, err := load()
 		if err != nil {
 			return nil, fmt.Errorf("bpf: embedded object: %w", err)

@@ -19,6 +19,7 @@ const (
 	xdpMapAffinities = "affinities"
 	xdpMapBackends   = "backends"
 	xdpMapCt         = "ct"
+	xdpMapCtLocks    = "ct_locks"
 	xdpMapDevices    = "devices"
 	xdpMapDirect     = "direct"
 	xdpMapEndpoints  = "endpoints"
@@ -88,6 +89,7 @@ type xdpMapSpecs struct {
 	Affinities *ebpf.MapSpec `ebpf:"affinities"`
 	Backends   *ebpf.MapSpec `ebpf:"backends"`
 	Ct         *ebpf.MapSpec `ebpf:"ct"`
+	CtLocks    *ebpf.MapSpec `ebpf:"ct_locks"`
 	Devices    *ebpf.MapSpec `ebpf:"devices"`
 	Direct     *ebpf.MapSpec `ebpf:"direct"`
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
@@ -133,6 +135,7 @@ type xdpMaps struct {
 	Affinities *ebpf.Map `ebpf:"affinities"`
 	Backends   *ebpf.Map `ebpf:"backends"`
 	Ct         *ebpf.Map `ebpf:"ct"`
+	CtLocks    *ebpf.Map `ebpf:"ct_locks"`
 	Devices    *ebpf.Map `ebpf:"devices"`
 	Direct     *ebpf.Map `ebpf:"direct"`
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
@@ -153,6 +156,7 @@ func (m *xdpMaps) Close() error {
 		m.Affinities,
 		m.Backends,
 		m.Ct,
+		m.CtLocks,
 		m.Devices,
 		m.Direct,
 		m.Endpoints,

@@ -214,6 +214,10 @@ struct nd_opt_ll {
 };
 
 /* linux/bpf.h */
+struct bpf_spin_lock {
+	__u32 val;
+};
+
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,

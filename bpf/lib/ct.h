@@ -44,6 +44,20 @@ enum __attribute__((packed)) ct_flag {
 };
 
 /*
+ * Where in its life a flow is; both of its entries say the same. It decides how
+ * long the flow may be idle until the agent removes it. Flags of TCP are believed
+ * as they come, sequence numbers are not looked at.
+ */
+enum __attribute__((packed)) ct_state {
+	CT_STATELESS, /* not TCP: there are packets or there are none */
+	CT_OPENING,   /* who opened it has not yet sent anything that answers an answer */
+	CT_ESTABLISHED,
+	CT_HALF_CLOSED, /* FIN from one side */
+	CT_CLOSED,	/* FIN from both, or RST */
+	CT_EXPIRED,	/* about to be removed, no packet may use it: see ct_use() */
+};
+
+/*
  * Who takes the packets next, written and read as one number, so that no packet
  * gets half of one neighbour's address and half of another's.
  */
@@ -68,8 +82,9 @@ struct ct_entry {
 	__u16 tick; /* when last_seen last was */
 	enum ct_flag flags;
 	enum ct_flag reply_flags; /* forward: those of the reply entry, to make it again */
-	bool closing;		  /* FIN or RST seen in either direction */
-	__u8 pad[3];
+	enum ct_state state;
+	bool fin; /* seen in this direction */
+	__u8 pad[2];
 };
 
 struct {
@@ -78,6 +93,30 @@ struct {
 	__type(value, struct ct_entry);
 	__uint(max_entries, 65536);
 } ct SEC(".maps");
+
+/*
+ * Packets and the agent's removal of idle flows meet here, else a flow could be
+ * removed that has just come alive. Entries cannot have locks of their own.
+ */
+#define CT_LOCKS 256
+
+struct ct_lock {
+	struct bpf_spin_lock lock;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct ct_lock);
+	__uint(max_entries, CT_LOCKS);
+} ct_locks SEC(".maps");
+
+static __always_inline struct ct_lock *ct_lock_of(const struct tuple *key)
+{
+	__u32 number = (key->sport ^ key->dport ^ key->saddr.words[3] ^ key->daddr.words[3]) % CT_LOCKS;
+
+	return bpf_map_lookup_elem(&ct_locks, &number);
+}
 
 /*
  * What the rare paths work on: a flow's first packets, its last, and one a
@@ -92,6 +131,7 @@ struct slow_path {
 	__u32 pad;
 	struct ct_entry forward; /* of the flow to open */
 	struct ct_entry reply;	 /* to an entry */
+	struct tuple reply_key;
 	struct addr backend;	 /* that a packet came encapsulated for: see dsr.h */
 };
 
@@ -167,13 +207,70 @@ static __always_inline void ct_make_reply(struct context *ctx, struct slow_path 
 	reply->port_csum = csum_undo(forward->port_csum);
 	reply->flags = forward->reply_flags;
 	reply->last_seen = forward->last_seen;
-	reply->tick = forward->tick;
+	reply->tick = ct_tick();
+	reply->state = forward->state;
 	reply->next_hop = ct_sender(ctx);
 }
 
 /*
+ * Says that a packet uses the entry at key, at that time. False: it is being
+ * removed, and the packet must do without. So an entry is either used or removed:
+ * the agent removes what ct_expire() has marked, after it was idle for long and
+ * before it was used again; packets that do not ask here know that the entry was
+ * used less than a tick ago.
+ */
+static __always_inline bool ct_use(struct ct_entry *entry, const struct tuple *key, __u64 now)
+{
+	struct ct_lock *lock = ct_lock_of(key);
+	bool expired;
+
+	if (!lock)
+		return false;
+	bpf_spin_lock(&lock->lock);
+	expired = entry->state == CT_EXPIRED;
+	if (!expired)
+		entry->last_seen = now;
+	bpf_spin_unlock(&lock->lock);
+	return !expired;
+}
+
+/* The state that flags bring a flow of TCP to; other is the entry of the other direction, or NULL. */
+static __always_inline enum ct_state ct_next_state(const struct ct_entry *entry, const struct ct_entry *other,
+						   __u32 flags)
+{
+	if (entry->state == CT_STATELESS)
+		return CT_STATELESS;
+	if ((flags & TCP_RST) || entry->state == CT_CLOSED)
+		return CT_CLOSED;
+	if (entry->fin)
+		return other && other->fin ? CT_CLOSED : CT_HALF_CLOSED;
+	if (entry->state == CT_OPENING && !(flags & TCP_SYN) && !(entry->flags & CT_REPLY))
+		return CT_ESTABLISHED;
+	return entry->state;
+}
+
+/* Takes note of a packet with these flags in the direction of entry. */
+static __always_inline void ct_note(struct ct_entry *entry, struct ct_entry *other, __u32 flags)
+{
+	enum ct_state state;
+
+	if (flags & TCP_FIN)
+		entry->fin = true;
+	state = ct_next_state(entry, other, flags);
+	entry->state = state;
+	if (other)
+		other->state = state;
+	/*
+	 * The next packet must come by here as well: of an opening flow it may be the
+	 * one that establishes it, and after two FINs on two CPUs at once neither has
+	 * seen the other.
+	 */
+	entry->tick = state == CT_OPENING || (flags & TCP_FIN) ? ct_tick() - 1 : ct_tick();
+}
+
+/*
  * The part of a lookup that few packets need. Returns whether the entry still
- * stands for the flow; otherwise it was removed.
+ * stands for the flow; otherwise it was removed, or is being removed.
  */
 __noinline int ct_follow(struct context *ctx)
 {
@@ -184,7 +281,7 @@ __noinline int ct_follow(struct context *ctx)
 	if (!slow)
 		return false;
 	entry = bpf_map_lookup_elem(&ct, &slow->tuple);
-	if (!entry)
+	if (!entry || !ct_use(entry, &slow->tuple, bpf_ktime_get_ns()))
 		return false;
 	ct_other_key(&key, entry, slow->tuple.proto);
 	other = entry->flags & CT_ENCAP ? NULL : bpf_map_lookup_elem(&ct, &key);
@@ -192,20 +289,14 @@ __noinline int ct_follow(struct context *ctx)
 		bpf_map_delete_elem(&ct, &slow->tuple);
 		return false;
 	}
-	if ((slow->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && entry->closing) {
+	if ((slow->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && entry->state >= CT_HALF_CLOSED) {
 		/* The client uses its port again: a new connection, free to choose its backend. */
 		if (other)
 			bpf_map_delete_elem(&ct, &key);
 		bpf_map_delete_elem(&ct, &slow->tuple);
 		return false;
 	}
-	if (slow->tcp_flags & (TCP_FIN | TCP_RST)) {
-		entry->closing = true;
-		if (other)
-			other->closing = true;
-	}
-	entry->last_seen = bpf_ktime_get_ns();
-	entry->tick = ct_tick();
+	ct_note(entry, other, slow->tcp_flags);
 	if (entry->flags & CT_REPLY)
 		return true;
 	entry->next_hop.whole = 0; /* routes and neighbours change */

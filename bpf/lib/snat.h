@@ -40,29 +40,48 @@ enum port_state {
 	PORT_OURS, /* this flow has a reply entry there already */
 };
 
-/* Finds a port for forward by at most so many tries. key becomes that of the reply entry. */
-static __always_inline enum port_state snat_find_port(const struct tuple *tuple, struct ct_entry *forward,
-						      struct tuple *key, __u32 tries)
+/*
+ * Finds a port for slow_path.forward, to slow_path.tuple, by at most so many
+ * tries; reply_key becomes that of the reply entry. The first half of SNAT_TRIES
+ * follows the tuple, so that a flow which lost its forward entry finds its port
+ * again; the second is anywhere, so that who found none and tries again does not
+ * look at the same ones. Returns a port_state.
+ */
+__noinline int snat_find_port(__u32 tries)
 {
-	__u32 hash = tuple_hash(tuple);
+	struct slow_path *slow = slow_path_of();
+	__u32 hash;
 
-	forward->sport = snat_keeps_port(tuple, forward) ? tuple->sport : snat_port(hash, 0);
+	if (!slow)
+		return PORT_TAKEN;
+	hash = tuple_hash(&slow->tuple);
+	slow->forward.sport = snat_keeps_port(&slow->tuple, &slow->forward) ? slow->tuple.sport : snat_port(hash, 0);
 	for (__u32 try = 1; try <= tries && try <= SNAT_TRIES; try++) {
 		const struct ct_entry *taken;
 
-		ct_other_key(key, forward, tuple->proto);
-		taken = bpf_map_lookup_elem(&ct, key);
+		ct_other_key(&slow->reply_key, &slow->forward, slow->tuple.proto);
+		taken = bpf_map_lookup_elem(&ct, &slow->reply_key);
 		if (!taken)
 			return PORT_FREE;
-		if (ct_undoes(taken, tuple))
+		if (ct_undoes(taken, &slow->tuple))
 			return PORT_OURS;
-		forward->sport = snat_port(hash, try);
+		slow->forward.sport = try < SNAT_TRIES / 2 ? snat_port(hash, try) : snat_port(bpf_get_prandom_u32(), 0);
 	}
 	return PORT_TAKEN;
 }
 
-/* Makes the reply entry, at key, and with that completes slow_path.forward. Returns a drop reason. */
-static __always_inline int flow_reserve(struct context *ctx, struct slow_path *slow, struct tuple *key, __u32 tries)
+/* Uses the entry at key, that of this flow or of another that was quicker; none: evicted already. */
+static __always_inline int flow_use(const struct tuple *key, __u64 now)
+{
+	struct ct_entry *entry = bpf_map_lookup_elem(&ct, key);
+
+	if (!entry)
+		return DROP_CT_FULL;
+	return ct_use(entry, key, now) ? DROP_NONE : DROP_CT_EXPIRED;
+}
+
+/* Makes the reply entry, and with that completes slow_path.forward. Returns a drop reason. */
+static __always_inline int flow_reserve(struct context *ctx, struct slow_path *slow, __u32 tries)
 {
 	const struct tuple *tuple = &slow->tuple;
 	struct ct_entry *forward = &slow->forward;
@@ -70,31 +89,42 @@ static __always_inline int flow_reserve(struct context *ctx, struct slow_path *s
 
 	/* A second time when another CPU was quicker to use the port that we found. */
 	for (int attempt = 0; attempt < 2; attempt++) {
-		enum port_state port = snat_find_port(tuple, forward, key, tries);
+		int port = snat_find_port(tries);
 
 		if (port == PORT_TAKEN)
 			return DROP_SNAT_NO_PORT;
+		if (port == PORT_OURS && flow_use(&slow->reply_key, forward->last_seen) == DROP_CT_EXPIRED)
+			return DROP_CT_EXPIRED;
 		forward->port_csum = csum_change(csum_change_port(tuple->sport, forward->sport) +
 						 csum_change_port(tuple->dport, forward->dport));
 		ct_make_reply(ctx, slow, forward);
-		err = bpf_map_update_elem(&ct, key, &slow->reply, port == PORT_OURS ? BPF_ANY : BPF_NOEXIST);
+		err = bpf_map_update_elem(&ct, &slow->reply_key, &slow->reply, port == PORT_OURS ? BPF_ANY : BPF_NOEXIST);
 		if (err != -EEXIST)
 			return err ? DROP_CT_FULL : DROP_NONE;
 	}
 	return DROP_CT_FULL;
 }
 
+static __always_inline void flow_begin(struct slow_path *slow)
+{
+	bool tcp = slow->tuple.proto == IPPROTO_TCP;
+
+	slow->forward.last_seen = bpf_ktime_get_ns();
+	slow->forward.state = tcp ? CT_OPENING : CT_STATELESS;
+	slow->forward.tick = tcp ? ct_tick() - 1 : ct_tick(); /* see ct_note() */
+}
+
 /*
  * Opens the flow of slow_path.tuple with slow_path.forward, in which source
- * port, checksums and time are still to be decided, by at most so many tries for
- * the port. After success ct holds the flow: this one, or what another CPU made
- * of it meanwhile. Returns a drop reason.
+ * port, checksums, state and time are still to be decided, by at most so many
+ * tries for the port. After success ct holds the flow: this one, or what another
+ * CPU made of it meanwhile. Returns a drop reason.
  */
 __noinline int flow_open(struct context *ctx, __u32 tries)
 {
 	struct slow_path *slow = slow_path_of();
-	struct tuple key, winners_key;
 	const struct ct_entry *winner;
+	struct tuple key;
 	int reason;
 
 	if (!slow)
@@ -103,22 +133,20 @@ __noinline int flow_open(struct context *ctx, __u32 tries)
 		return DROP_SNAT_NO_ADDRESS;
 	slow->forward.addr_csum = csum_change(csum_change_addr(&slow->tuple.saddr, &slow->forward.saddr) +
 					      csum_change_addr(&slow->tuple.daddr, &slow->forward.daddr));
-	slow->forward.last_seen = bpf_ktime_get_ns();
-	slow->forward.tick = ct_tick();
-	reason = flow_reserve(ctx, slow, &key, tries);
+	flow_begin(slow);
+	reason = flow_reserve(ctx, slow, tries);
 	if (reason)
 		return reason;
 	if (!bpf_map_update_elem(&ct, &slow->tuple, &slow->forward, BPF_NOEXIST))
 		return DROP_NONE;
 
+	/* Another CPU was quicker; or the table is full. */
 	winner = bpf_map_lookup_elem(&ct, &slow->tuple);
-	if (winner) {
-		ct_other_key(&winners_key, winner, slow->tuple.proto);
-		if (tuple_equal(&winners_key, &key))
-			return DROP_NONE;
-	}
-	bpf_map_delete_elem(&ct, &key);
-	return winner ? DROP_NONE : DROP_CT_FULL;
+	if (winner)
+		ct_other_key(&key, winner, slow->tuple.proto);
+	if (!winner || !tuple_equal(&key, &slow->reply_key))
+		bpf_map_delete_elem(&ct, &slow->reply_key);
+	return flow_use(&slow->tuple, slow->forward.last_seen);
 }
 
 /* Opens it for a flow whose answers do not come by here: one entry, which reserves nothing. Returns a drop reason. */
@@ -126,10 +154,11 @@ static __always_inline int flow_open_forward(struct slow_path *slow)
 {
 	long err;
 
-	slow->forward.last_seen = bpf_ktime_get_ns();
-	slow->forward.tick = ct_tick();
+	flow_begin(slow);
 	err = bpf_map_update_elem(&ct, &slow->tuple, &slow->forward, BPF_NOEXIST);
-	return err && err != -EEXIST ? DROP_CT_FULL : DROP_NONE;
+	if (err != -EEXIST)
+		return err ? DROP_CT_FULL : DROP_NONE;
+	return flow_use(&slow->tuple, slow->forward.last_seen);
 }
 
 #endif /* LIB_SNAT_H */
