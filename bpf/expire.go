@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"errors"
 	"fmt"
 	"time"
 	"unsafe"
@@ -98,8 +99,12 @@ func (n *Node) expire(idle []idleFlow) (removed int, err error) {
 	if len(idle) == 0 {
 		return 0, nil
 	}
+	program := n.programs[ctProgCtExpire]
+	if program == nil {
+		return 0, errors.New("bpf: remove idle flows: the node was loaded with OnlyXDP, and has none")
+	}
 	list := unsafe.Slice((*byte)(unsafe.Pointer(&idle[0])), len(idle)*int(unsafe.Sizeof(idle[0])))
-	count, err := n.programs[ctProgCtExpire].Run(&ebpf.RunOptions{Data: list})
+	count, err := program.Run(&ebpf.RunOptions{Data: list})
 	if err != nil {
 		return 0, fmt.Errorf("bpf: remove idle flows: %w", err)
 	}

@@ -130,6 +130,7 @@ func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, 
 		}
 		f.phases = append(f.phases, topo.Phase{Name: phase.name, Duration: time.Since(start)})
 	}
+	f.expiry = expireFlows(f.nodes)
 	return nil
 }
 
@@ -137,6 +138,7 @@ func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, 
 type forwarder struct {
 	events *Events
 	nodes  []*node
+	expiry *expiry
 	phases []topo.Phase
 
 	services []harness.Service // served now
@@ -209,6 +211,9 @@ func (f *forwarder) Sync(ctx context.Context) error { return f.events.Sync(ctx) 
 
 func (f *forwarder) Close() error {
 	var errs []error
+	if f.expiry != nil {
+		errs = append(errs, f.expiry.close())
+	}
 	for _, n := range f.nodes {
 		errs = append(errs, n.close())
 	}
