@@ -4,12 +4,21 @@ GO        ?= go
 OUT       ?= out/bench
 TESTFLAGS ?=
 KILLS     ?= 100
+
+# Of the matrix: where to, which kernels (all of ci/kernels.yaml if empty), further flags.
+MATRIX_OUT  ?= out/matrix
+KERNELS     ?=
+MATRIXFLAGS ?=
+comma       := ,
+
+# Tests that load BPF programs or make namespaces.
+TESTED_BY_ROOT = ./bpf ./topo ./harness ./harness/feature ./harness/packet ./harness/socket ./harness/vector ./scenarios
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help bench test race residue check generate setup setup-test setup-dev clean root-%
+.PHONY: help bench test matrix matrix-quick test-vm race residue check generate setup setup-test setup-dev clean root-%
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 bench: root-bench setup ## the main job: XDP, TC and iptables side by side, as a page with plots
 	$(GO) build -o skbench .
@@ -17,6 +26,17 @@ bench: root-bench setup ## the main job: XDP, TC and iptables side by side, as a
 
 test: root-test setup setup-test ## all tests
 	$(GO) test -count=1 $(TESTFLAGS) ./...
+
+matrix: setup-matrix ## every scenario on many kernels, in virtual machines, as a page (no root needed once QEMU is there)
+	$(GO) build -o skbench .
+	./skbench matrix --out $(MATRIX_OUT) $(if $(KERNELS),--kernels $(KERNELS)) $(MATRIXFLAGS)
+
+matrix-quick: ## one scenario of each kind on one old and one new kernel
+	@$(MAKE) --no-print-directory matrix MATRIXFLAGS=--quick KERNELS=$(or $(KERNELS),5.10$(comma)7.3)
+
+test-vm: setup-matrix ## the tests in one virtual machine, where this machine's kernel must not or cannot load BPF programs
+	$(GO) build -o skbench .
+	./skbench matrix --out out/test-vm --kernels $(or $(KERNELS),6.12) $(patsubst ./%,--suite %,$(TESTED_BY_ROOT)) $(MATRIXFLAGS)
 
 race: setup-dev ## all tests under the race detector
 	$(MAKE) --no-print-directory test TESTFLAGS=-race
@@ -42,6 +62,9 @@ setup: ## install what running needs
 
 setup-test: ## install what the tests need beyond that
 	@ci/setup.sh test
+
+setup-matrix: ## install what the matrix needs beyond that: QEMU
+	@ci/setup.sh matrix
 
 setup-dev: ## install what check, generate and race need
 	@ci/setup.sh dev

@@ -27,6 +27,7 @@ type collector struct {
 	ended   map[string]bool        // steps
 	step    string                 // that runs
 	last    cellName               // the test that ended last
+	killers []cellName             // tests that took the guest or their process with them
 	strange []string               // of the step's standard error, the last lines
 	problem error                  // the first that was no test's
 }
@@ -37,6 +38,7 @@ type cellName struct{ suite, test string }
 type progress struct {
 	log    strings.Builder
 	paused bool
+	failed bool // the test said so itself
 	cell   job.Cell
 }
 
@@ -136,10 +138,14 @@ func (c *collector) event(name cellName, e event) {
 			test.cell.Since = e.Value
 		}
 	case "output":
+		test.failed = test.failed || strings.HasPrefix(strings.TrimSpace(e.Output), "--- FAIL: ")
 		if !framing.MatchString(e.Output) {
 			test.log.WriteString(e.Output)
 		}
 	case "pass", "fail", "skip":
+		if e.Action == "fail" && !test.failed {
+			return // test2json says it of all that ran when the process died, as the step's end will tell.
+		}
 		test.cell.Seconds = e.Elapsed
 		c.finish(name, test, e.Action)
 	}
@@ -158,8 +164,12 @@ func (c *collector) finish(name cellName, test *progress, action string) {
 			cell.State = job.Inconclusive
 		}
 		cell.Reason = reasonOf(log)
-	default: // It had no end.
+	default: // It had no end. What the kernel wrote meanwhile tells why.
 		cell.State, cell.Log = job.State(action), log
+		if old := c.cells[name]; old != nil {
+			cell.Reason += "; " + old.Reason
+			cell.Log += "\n" + old.Log
+		}
 	}
 	if cell.State == job.Fail {
 		cell.Reason = firstComplaint(log)
@@ -272,6 +282,9 @@ func (c *collector) running() (names []cellName) {
 // splat fails the test that runs, or ran last, for what the kernel wrote meanwhile.
 func (c *collector) splat(text string) {
 	reason := "the kernel complained: " + strings.TrimSpace(firstLine(text))
+	if strings.Contains(text, "oom-kill") || strings.Contains(text, "Out of memory") {
+		reason = "the guest ran out of memory: give it more with --memory"
+	}
 	if names := c.running(); len(names) > 0 {
 		for _, name := range names {
 			c.cells[name] = &job.Cell{Suite: name.suite, Name: name.test, State: job.Fail, Reason: reason, Log: text}
@@ -293,11 +306,11 @@ func firstLine(text string) string {
 	return line
 }
 
-// end closes a step. What still ran died with it.
+// end closes a step. What still ran when it died goes with it, and what had not run yet is for another boot.
 func (c *collector) end(r job.Record) {
-	c.ended[r.Step] = true
 	if r.Text == "" || (r.Text == "exit status 1" && len(c.tests) == 0 && c.has(r.Step)) {
-		return // exit status 1: tests failed, as their cells say
+		c.ended[r.Step] = true // exit status 1: tests failed, as their cells say
+		return
 	}
 	state, reason := job.Crash, fmt.Sprintf("the process died (%s)", r.Text)
 	if r.Limited {
@@ -315,15 +328,14 @@ func (c *collector) has(suite string) bool {
 	return false
 }
 
-// cut ends the tests that run with a state of their own, since what they ran in is gone: the culprit, and those around it. Tests that waited for
-// their turn have no cell yet. It returns the culprit; without one the suite itself is.
-func (c *collector) cut(state job.State, reason, text string) (culprit cellName) {
+// cut ends the tests that run with a state of their own, since what they ran in is gone: the innermost, and those around it. Tests that waited for
+// their turn have no cell yet. Where none ran, the suite itself gets the cell.
+func (c *collector) cut(state job.State, reason, text string) {
 	names := c.running()
 	if len(names) == 0 {
-		culprit = cellName{c.step, wholeSuite}
 		c.set(job.Cell{Suite: c.step, Name: wholeSuite, State: state, Reason: reason, Log: text})
 	} else {
-		culprit = names[0]
+		c.killers = append(c.killers, names[0])
 	}
 	for _, name := range names {
 		test := c.tests[name]
@@ -332,7 +344,6 @@ func (c *collector) cut(state job.State, reason, text string) (culprit cellName)
 		c.finish(name, test, string(state))
 	}
 	clear(c.tests)
-	return culprit
 }
 
 // cellsInOrder are the column's cells, by suite and name.

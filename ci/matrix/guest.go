@@ -31,6 +31,7 @@ const (
 	guestSuites   = "/suites"
 	guestPrograms = "/skbench"
 	guestObjects  = "/objects"
+	guestPlainly  = "/sbin/plainly" // runs a command that does not tell, see package guest
 )
 
 // base writes the part of the root file system that all guests of a run share: first process, programs, suites, objects.
@@ -39,6 +40,7 @@ func (p *plan) base(to io.Writer) error {
 	archive.Device("/dev/console", 5, 1)
 	archive.Copy("/init", p.guest)
 	archive.Link("/sbin/modprobe", "/init")
+	archive.Link(guestPlainly, "/init")
 	archive.File("/etc/passwd", 0o644, []byte("root:x:0:0::/root:/bin/sh\n"))
 	archive.File("/etc/hosts", 0o644, []byte("127.0.0.1 localhost\n::1 localhost\n"))
 	archive.Folder(job.Artefacts)
@@ -119,6 +121,7 @@ type places struct {
 	suite           func(suite) string // the folder that it runs in
 	binary          func(suite) string
 	object, program func(string) string
+	plainly         []string // goes before what is tested
 }
 
 func inGuest() places {
@@ -128,6 +131,7 @@ func inGuest() places {
 		binary:  func(s suite) string { return filepath.Join(folder(s), filepath.Base(s.binary)) },
 		object:  func(file string) string { return filepath.Join(guestObjects, filepath.Base(file)) },
 		program: func(file string) string { return filepath.Join(guestPrograms, filepath.Base(file)) },
+		plainly: []string{guestPlainly},
 	}
 }
 

@@ -30,6 +30,8 @@ type Options struct {
 	Parallel int
 	// MemoryMiB is a guest's memory; 0: 1024.
 	MemoryMiB int
+	// Silence is how long a guest may tell nothing, in its own processor time, before it counts as hanging; 0: 90 s.
+	Silence time.Duration
 	// Out is the folder of matrix.json, which files are put below.
 	Out string
 	// Progress is told what is going on, from any goroutine; may be nil.
@@ -143,14 +145,14 @@ func (p *plan) job(at places, c *collector, slowdown int) job.Job {
 		s.Env = []string{fmt.Sprintf("SKBENCH_SLOWDOWN=%d", slowdown)}
 		todo.Steps = append(todo.Steps, s)
 	}
-	probe := at.program(p.probe)
+	probe := func(args ...string) []string { return slices.Concat(at.plainly, []string{at.program(p.probe)}, args) }
 	for _, s := range p.suites {
 		if s.binary == "" {
-			add(job.Step{Name: s.name, Command: append([]string{probe, "vectors", s.name}, s.vectors...), Dir: at.suite(s)})
+			add(job.Step{Name: s.name, Command: probe(append([]string{"vectors", s.name}, s.vectors...)...), Dir: at.suite(s)})
 			continue
 		}
-		command := []string{at.program(p.test2json), "-t", "-p", s.pack, at.binary(s),
-			"-test.v=test2json", "-test.parallel=1", "-test.timeout=0", "-test.paniconexit0"}
+		command := slices.Concat([]string{at.program(p.test2json), "-t", "-p", s.pack}, at.plainly,
+			[]string{at.binary(s), "-test.v=test2json", "-test.parallel=1", "-test.timeout=0", "-test.paniconexit0"})
 		if s.only != "" {
 			command = append(command, "-test.run="+s.only)
 		}
@@ -159,47 +161,34 @@ func (p *plan) job(at places, c *collector, slowdown int) job.Job {
 		}
 		add(job.Step{Name: s.name, Command: command, Dir: at.suite(s)})
 	}
-	add(job.Step{Name: "features", Command: []string{probe, "features"}})
+	add(job.Step{Name: "features", Command: probe("features")})
 	if p.ours {
-		add(job.Step{Name: "object skbench", Command: []string{probe, "datapath"}})
+		add(job.Step{Name: "object skbench", Command: probe("datapath")})
 	}
 	for _, object := range p.objects {
-		add(job.Step{Name: "object " + filepath.Base(object), Command: []string{probe, "programs", at.object(object)}})
+		add(job.Step{Name: "object " + filepath.Base(object), Command: probe("programs", at.object(object))})
 	}
 	return todo
 }
 
-// skip matches a suite's tests that have their cells from an earlier boot: those that ended with all their parts, and the parts that took the guest
-// down.
+// skip matches a suite's tests that are not to run again: those that ended with all their parts, and those that took the guest down.
 func (c *collector) skip(suite string) string {
 	var patterns []string
-	broken := map[string]bool{} // top tests with a part that died
-	for name, cell := range c.cells {
-		if name.suite == suite && (cell.State == job.Crash || cell.State == job.Timeout) {
-			top, _, _ := strings.Cut(name.test, "/")
-			broken[top] = true
-			if !c.around(name) {
-				patterns = append(patterns, exactly(name.test))
-			}
+	again := map[string]bool{} // top tests of which a part took the guest down, before others had their turn
+	for _, name := range c.killers {
+		if name.suite == suite {
+			top, part, _ := strings.Cut(name.test, "/")
+			again[top] = part != ""
+			patterns = append(patterns, exactly(name.test))
 		}
 	}
 	for name := range c.cells {
-		if name.suite == suite && !strings.Contains(name.test, "/") && !broken[name.test] {
+		if name.suite == suite && !strings.Contains(name.test, "/") && !again[name.test] {
 			patterns = append(patterns, exactly(name.test))
 		}
 	}
 	slices.Sort(patterns)
-	return strings.Join(patterns, "|")
-}
-
-// around tells whether a test has parts with cells of their own.
-func (c *collector) around(test cellName) bool {
-	for name := range c.cells {
-		if name.suite == test.suite && strings.HasPrefix(name.test, test.test+"/") {
-			return true
-		}
-	}
-	return false
+	return strings.Join(slices.Compact(patterns), "|")
 }
 
 // exactly is a pattern, as -test.run takes it, for one test or subtest.

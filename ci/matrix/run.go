@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,21 +31,21 @@ func Run(ctx context.Context, o Options) (*Matrix, error) {
 	if len(kernels) == 0 {
 		return nil, err
 	}
-	work, err := os.MkdirTemp("", "skbench-matrix-")
+	cacheDir, err := kernel.UserCache()
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(work)
+	work, done, err := workFolder(filepath.Join(cacheDir, "runs"))
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	o.say("building what runs on the kernels")
 	p, problems, err := makePlan(ctx, o, work)
 	if err != nil {
 		return nil, err
 	}
 	matrix.trouble(problems...)
-	cacheDir, err := kernel.UserCache()
-	if err != nil {
-		return nil, err
-	}
 	r := &run{
 		Options: o, plan: p, work: work,
 		cache: kernel.Cache{Dir: cacheDir, Mirror: list.Mirror, Progress: o.say},
@@ -141,10 +142,19 @@ func (r *run) host(ctx context.Context, c *collector) error {
 	}
 	c.take(job.Record{Kind: job.Hello, Text: release})
 	c.column.BootSeconds = 0
-	return r.job(onHost(), c, 1).Run(ctx, filepath.Join(r.work, "artefacts"), c.take)
+	for range maxBoots {
+		todo := r.job(onHost(), c, 1)
+		if len(todo.Steps) == 0 {
+			return nil
+		}
+		if err := todo.Run(ctx, filepath.Join(r.work, "artefacts"), c.take); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("tests died %d times: the rest was not run", maxBoots)
 }
 
-// A guest may send nothing for silence, and run for limit, in processor time.
+// A guest may tell nothing for silence, and run for limit, in processor time.
 const (
 	silence = 90 * time.Second
 	limit   = 30 * time.Minute
@@ -175,7 +185,8 @@ func (r *run) guests(ctx context.Context, k kernel.Kernel, c *collector) error {
 		if err != nil {
 			return err
 		}
-		machine := vm.Machine{Image: ready.Image, Initramfs: root, Accelerator: r.accelerator, MemoryMiB: r.MemoryMiB, Console: console, Silence: silence, Limit: limit}
+		machine := vm.Machine{Image: ready.Image, Initramfs: root, Accelerator: r.accelerator, MemoryMiB: r.MemoryMiB, Console: console, Limit: limit,
+			Silence: cmp.Or(r.Silence, silence)}
 		r.say(fmt.Sprintf("kernel %s: booting %s", k.Name, ready.Release))
 		c.started, c.step = time.Now(), ""
 		c.column.Boots++
@@ -187,7 +198,7 @@ func (r *run) guests(ctx context.Context, k kernel.Kernel, c *collector) error {
 		last := lastOf(console)
 		if ctx.Err() != nil || c.step == "" { // It never came up.
 			c.column.Console = last
-			return err
+			return fmt.Errorf("%w before it told anything: see whether its vmlinuz is whole, and a kernel for x86-64", err)
 		}
 		state := job.Crash
 		if errors.Is(err, vm.ErrHung) {

@@ -13,7 +13,9 @@ package feature
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -98,12 +100,17 @@ func declare(f Feature) *Feature {
 func (f *Feature) Check() Finding { return f.find() }
 
 // Report checks every feature of the table, in order of kind. It needs root.
-func Report() []Finding {
-	var all []Finding
-	for _, f := range table {
-		all = append(all, f.Check())
+func Report() []Finding { return slices.Collect(Findings()) }
+
+// Findings are those of Report, each as soon as it is there.
+func Findings() iter.Seq[Finding] {
+	return func(yield func(Finding) bool) {
+		for _, f := range table {
+			if !yield(f.Check()) {
+				return
+			}
+		}
 	}
-	return all
 }
 
 // Since is the first release that has the feature of a name; ok is false if the table does not have it.

@@ -45,6 +45,9 @@ func boot() error {
 	if err := loopbackUp(); err != nil {
 		fmt.Println("guest: lo:", err)
 	}
+	if err := first(); err != nil {
+		fmt.Println("guest: real-time scheduling:", err)
+	}
 	port, err := openPort()
 	if err != nil {
 		return err

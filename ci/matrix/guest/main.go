@@ -1,4 +1,4 @@
-// Command guest is the first process of a guest, and its modprobe: one static binary under two names.
+// Command guest is the first process of a guest, and two small commands there: one static binary under three names.
 package main
 
 import (
@@ -8,19 +8,25 @@ import (
 )
 
 func main() {
-	if filepath.Base(os.Args[0]) == "modprobe" {
-		if err := modprobe(os.Args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, "modprobe:", err)
-			os.Exit(1)
+	switch name := filepath.Base(os.Args[0]); {
+	case name == "modprobe":
+		exit(name, modprobe(os.Args[1:]))
+	case name == "plainly":
+		exit(name, plainly(os.Args[1:]))
+	case os.Getpid() == 1:
+		if err := boot(); err != nil {
+			fmt.Println("guest:", err) // on the console, which the host keeps
 		}
-		return
+		powerOff()
+	default:
+		exit("guest", fmt.Errorf("this is the first process of a virtual machine that `skbench matrix` boots, and does nothing elsewhere"))
 	}
-	if os.Getpid() != 1 {
-		fmt.Fprintln(os.Stderr, "guest is the first process of a virtual machine that `skbench matrix` boots: it does nothing elsewhere")
-		os.Exit(2)
+}
+
+func exit(name string, err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(1)
 	}
-	if err := boot(); err != nil {
-		fmt.Println("guest:", err) // on the console, which the host keeps
-	}
-	powerOff()
+	os.Exit(0)
 }

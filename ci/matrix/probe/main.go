@@ -30,7 +30,7 @@ func main() {
 	}
 	switch what, args := os.Args[1], os.Args[2:]; what {
 	case "features":
-		for _, finding := range feature.Report() {
+		for finding := range feature.Findings() {
 			say("feature", finding)
 		}
 	case "datapath":

@@ -83,8 +83,10 @@ func (m Machine) Run(ctx context.Context, each func(job.Record)) error {
 		heard.Add(1)
 		each(r)
 	})
-	stop(nil)
-	waitErr := cmd.Wait()
+	if done || readErr != nil {
+		stop(nil)
+	}
+	waitErr := cmd.Wait() // Else it has ended by itself, or does so now.
 	switch cause := context.Cause(ctx); {
 	case done:
 		return nil
