@@ -24,24 +24,24 @@ func (datapath) Name() string { return "iptables" }
 func (datapath) Needs() []*feature.Feature { return []*feature.Feature{feature.IPTablesDatapath} }
 
 func (datapath) Up(ctx context.Context, network *topo.Network, _ func(harness.Hop)) (harness.Forwarder, error) {
-	return kubeproxy.Up(ctx, network, func(m *topo.Machine, n kubeproxy.Node) (kubeproxy.Proxy, error) {
-		return &proxy{machine: m, node: n}, nil
+	return kubeproxy.Up(ctx, network, func(ctx context.Context, m *topo.Machine, n kubeproxy.Node) (kubeproxy.Proxy, error) {
+		return &proxy{machine: m, node: n}, m.RestoreIptables(ctx, n.Family, setUp(n))
 	})
 }
 
 type proxy struct {
 	machine *topo.Machine
 	node    kubeproxy.Node
-	served  []kubeproxy.Service // nil before the first time
 }
 
-// Serve writes what changed with one iptables-restore, which changes each table in
-// one step.
-func (p *proxy) Serve(ctx context.Context, services []kubeproxy.Service) error {
-	if err := p.machine.RestoreIptables(ctx, p.node.Family, rules(p.node, services, p.served)); err != nil {
-		return err
+// Serve writes what changed. All that a packet can see of it is in one
+// iptables-restore, which changes each table in one step.
+func (p *proxy) Serve(ctx context.Context, c kubeproxy.Change) error {
+	for _, rules := range update(p.node, c) {
+		if err := p.machine.RestoreIptables(ctx, p.node.Family, rules); err != nil {
+			return err
+		}
 	}
-	p.served = services
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,9 +15,9 @@ import (
 
 // Proxy is kube-proxy at work: the rules of one node in one family.
 type Proxy interface {
-	// Serve makes the node serve exactly these. No packet sees a service half
-	// written.
-	Serve(ctx context.Context, services []Service) error
+	// Serve makes the node serve what is changed as it is now. No packet sees a
+	// service half written.
+	Serve(ctx context.Context, c Change) error
 
 	// Drops counts the packets refused so far.
 	Drops(ctx context.Context) (map[Reason]uint64, error)
@@ -24,26 +25,34 @@ type Proxy interface {
 	Close() error
 }
 
-// Up starts a proxy for each node and family of a network, and has them serve
-// nothing yet.
-func Up(ctx context.Context, network *topo.Network, start func(*topo.Machine, Node) (Proxy, error)) (harness.Forwarder, error) {
+// Change is what a node is to serve, and what of it differs from before. Services are
+// known by their names.
+type Change struct {
+	All     []Service // now
+	Came    []Service
+	Changed []Service // as they are now
+	Old     []Service // those that changed, as they were
+	Went    []Service
+}
+
+// Up starts a proxy for each node and family of a network. They serve nothing yet.
+func Up(ctx context.Context, network *topo.Network, start func(context.Context, *topo.Machine, Node) (Proxy, error)) (harness.Forwarder, error) {
 	f := &forwarder{}
 	topology := network.Topology()
 	for _, node := range topology.Nodes {
 		machine, _ := network.Machine(node.Name)
 		for _, family := range []topo.Family{topo.IPv4, topo.IPv6} {
-			at := On(topology, node.Name, family)
-			if err := at.leaveWayOut(topology, machine); err != nil {
-				return nil, errors.Join(err, f.Close())
-			}
-			proxy, err := start(machine, at)
-			if err != nil {
-				return nil, errors.Join(fmt.Errorf("%s: %w", node.Name, err), f.Close())
-			}
-			f.sites = append(f.sites, site{at, machine, proxy})
+			f.sites = append(f.sites, &site{Node: On(topology, node.Name, family), machine: machine})
 		}
 	}
-	if err := f.Serve(ctx, nil); err != nil {
+	err := f.each(ctx, func(ctx context.Context, s *site) (err error) {
+		if err := s.leaveWayOut(topology, s.machine); err != nil {
+			return err
+		}
+		s.proxy, err = start(ctx, s.machine, s.Node)
+		return err
+	})
+	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -63,22 +72,24 @@ func (n Node) leaveWayOut(t topo.Topology, machine *topo.Machine) error {
 }
 
 // forwarder is a datapath in place.
-type forwarder struct{ sites []site }
+type forwarder struct{ sites []*site }
 
 // site is where a proxy works.
 type site struct {
 	Node
 	machine *topo.Machine
-	proxy   Proxy
+	proxy   Proxy // nil until it has started
+	served  []Service
 }
 
-func (f *forwarder) Serve(ctx context.Context, services []harness.Service) error {
+// each does something at every site, at some side by side.
+func (f *forwarder) each(ctx context.Context, do func(context.Context, *site) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(4)
 	for _, s := range f.sites {
 		group.Go(func() error {
-			if err := s.serve(ctx, services); err != nil {
-				return fmt.Errorf("write the %s rules of %s: %w", s.Family, s.Name, err)
+			if err := do(ctx, s); err != nil {
+				return fmt.Errorf("%s rules of %s: %w", s.Family, s.Name, err)
 			}
 			return nil
 		})
@@ -86,14 +97,45 @@ func (f *forwarder) Serve(ctx context.Context, services []harness.Service) error
 	return group.Wait()
 }
 
-func (s site) serve(ctx context.Context, services []harness.Service) error {
-	if err := s.proxy.Serve(ctx, s.Services(services)); err != nil {
+func (f *forwarder) Serve(ctx context.Context, services []harness.Service) error {
+	return f.each(ctx, func(ctx context.Context, s *site) error { return s.serve(ctx, services) })
+}
+
+func (s *site) serve(ctx context.Context, services []harness.Service) error {
+	c := Diff(s.served, s.Services(services))
+	if err := s.proxy.Serve(ctx, c); err != nil {
 		return err
 	}
+	s.served = c.All
 	if stale := s.Stale(services); stale != nil {
 		return s.machine.DeleteFlows(s.Family, stale)
 	}
 	return nil
+}
+
+// Diff tells what differs between what was served and what is to be.
+func Diff(before, now []Service) Change {
+	c := Change{All: now}
+	old := make(map[string]Service, len(before))
+	for _, s := range before {
+		old[s.Name] = s
+	}
+	stays := make(map[string]bool, len(now))
+	for _, s := range now {
+		stays[s.Name] = true
+		switch was, ok := old[s.Name]; {
+		case !ok:
+			c.Came = append(c.Came, s)
+		case !reflect.DeepEqual(was, s):
+			c.Old, c.Changed = append(c.Old, was), append(c.Changed, s)
+		}
+	}
+	for _, s := range before {
+		if !stays[s.Name] {
+			c.Went = append(c.Went, s)
+		}
+	}
+	return c
 }
 
 // Forget empties the conntrack of the nodes' kernels.
@@ -132,7 +174,9 @@ func (f *forwarder) Phases() []topo.Phase { return nil }
 func (f *forwarder) Close() error {
 	var errs []error
 	for _, s := range f.sites {
-		errs = append(errs, s.proxy.Close())
+		if s.proxy != nil {
+			errs = append(errs, s.proxy.Close())
+		}
 	}
 	return errors.Join(errs...)
 }

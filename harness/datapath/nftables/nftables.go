@@ -30,7 +30,7 @@ func (datapath) Name() string { return "nftables" }
 func (datapath) Needs() []*feature.Feature { return []*feature.Feature{feature.NFTablesDatapath} }
 
 func (datapath) Up(ctx context.Context, network *topo.Network, _ func(harness.Hop)) (harness.Forwarder, error) {
-	return kubeproxy.Up(ctx, network, func(m *topo.Machine, n kubeproxy.Node) (kubeproxy.Proxy, error) {
+	return kubeproxy.Up(ctx, network, func(_ context.Context, m *topo.Machine, n kubeproxy.Node) (kubeproxy.Proxy, error) {
 		p, err := newProxy(m, n)
 		if err != nil {
 			return nil, err
@@ -45,7 +45,6 @@ type proxy struct {
 	kernel *nft.Conn
 	node   kubeproxy.Node
 	table  *nft.Table
-	served ruleset
 	stale  ruleset // chains and sets that nothing leads to any more, not deleted yet
 	sets   uint32  // numbered in the transaction that is being written
 }
@@ -81,13 +80,12 @@ func (p *proxy) setUp() error {
 	for _, reason := range kubeproxy.Reasons {
 		p.kernel.AddObj(&nft.CounterObj{Table: p.table, Name: string(reason)})
 	}
-	p.served = rules(p.node, nil)
 	for name, addrs := range map[string][]netip.Addr{nodePortIPs: {p.node.Addr}, nodeIPs: p.node.Nodes} {
 		if err := p.kernel.AddSet(p.addresses(name), elements(addrs)); err != nil {
 			return err
 		}
 	}
-	for name := range p.served.maps {
+	for _, name := range slices.Concat(mapsOfAddresses, mapsOfPorts) {
 		if err := p.kernel.AddSet(p.vmap(name), nil); err != nil {
 			return err
 		}
@@ -115,15 +113,16 @@ func (p *proxy) setUp() error {
 // chains that changed; last go chains that nothing leads to any more. So a packet
 // that is under way while the kernel turns from the old rules to the new finds a
 // chain wherever it is sent.
-func (p *proxy) Serve(_ context.Context, services []kubeproxy.Service) error {
-	wanted := rules(p.node, services)
-	if err := p.prepare(wanted); err != nil {
+func (p *proxy) Serve(_ context.Context, c kubeproxy.Change) error {
+	before := rules(p.node, slices.Concat(c.Old, c.Went))
+	wanted := rules(p.node, slices.Concat(c.Changed, c.Came))
+	if err := p.prepare(before, wanted); err != nil {
 		return fmt.Errorf("write new chains: %w", err)
 	}
-	if err := p.turn(wanted); err != nil {
+	if err := p.turn(before, wanted); err != nil {
 		return fmt.Errorf("write maps and changed chains: %w", err)
 	}
-	if err := p.sweep(wanted); err != nil {
+	if err := p.sweep(before, wanted); err != nil {
 		return fmt.Errorf("delete old chains: %w", err)
 	}
 	return nil
@@ -133,9 +132,9 @@ func (p *proxy) Serve(_ context.Context, services []kubeproxy.Service) error {
 const chunk = 500
 
 // prepare makes sets and chains that are not there yet.
-func (p *proxy) prepare(wanted ruleset) error {
+func (p *proxy) prepare(before, wanted ruleset) error {
 	for name, remembered := range wanted.affinity {
-		if _, ok := p.served.affinity[name]; ok {
+		if _, ok := before.affinity[name]; ok {
 			continue
 		}
 		delete(p.stale.affinity, name)
@@ -147,7 +146,7 @@ func (p *proxy) prepare(wanted ruleset) error {
 	}
 	var fresh []string
 	for name := range wanted.chains {
-		if _, ok := p.served.chains[name]; ok {
+		if _, ok := before.chains[name]; ok {
 			continue
 		}
 		fresh = append(fresh, name)
@@ -174,18 +173,18 @@ func (p *proxy) prepare(wanted ruleset) error {
 }
 
 // turn makes packets take the wanted rules.
-func (p *proxy) turn(wanted ruleset) error {
+func (p *proxy) turn(before, wanted ruleset) error {
 	same := func(a, b statement) bool { return a.text == b.text }
 	for name, rules := range wanted.chains {
-		if before, ok := p.served.chains[name]; ok && !slices.EqualFunc(before, rules, same) {
+		if was, ok := before.chains[name]; ok && !slices.EqualFunc(was, rules, same) {
 			p.kernel.FlushChain(p.chain(name))
 			if err := p.fill(name, rules); err != nil {
 				return err
 			}
 		}
 	}
-	for name, wanted := range wanted.maps {
-		if err := p.change(p.vmap(name), p.served.maps[name], wanted); err != nil {
+	for name := range wanted.maps {
+		if err := p.change(p.vmap(name), before.maps[name], wanted.maps[name]); err != nil {
 			return err
 		}
 	}
@@ -221,19 +220,17 @@ func (p *proxy) change(m *nft.Set, before, wanted map[key]string) error {
 // sweep deletes chains and sets that nothing leads to any more. Until Linux 6.2 an
 // element of a map holds its chain for a moment after it was deleted: then they are
 // left for the next time.
-func (p *proxy) sweep(wanted ruleset) error {
-	for name, rules := range p.served.chains {
+func (p *proxy) sweep(before, wanted ruleset) error {
+	for name, rules := range before.chains {
 		if _, ok := wanted.chains[name]; !ok {
 			p.stale.chains[name] = rules
 		}
 	}
-	for name, remembered := range p.served.affinity {
+	for name, remembered := range before.affinity {
 		if _, ok := wanted.affinity[name]; !ok {
 			p.stale.affinity[name] = remembered
 		}
 	}
-	p.served = wanted
-
 	for name := range p.stale.chains {
 		p.kernel.FlushChain(p.chain(name)) // all first: they lead to one another
 	}

@@ -26,7 +26,7 @@ import (
 	"github.com/skbench/skbench/topo"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var rewrite = flag.Bool("update", false, "write the golden files anew")
 
 func backend(node string, number int) harness.Backend {
 	return harness.Backend{
@@ -83,7 +83,7 @@ func TestTableIsThatOfKubeProxy(t *testing.T) {
 			node := kubeproxy.On(topo.Cluster(2), c.node, c.family)
 			got := table(node, rules(node, node.Services(c.services)))
 			path := filepath.Join("testdata", c.file)
-			if *update {
+			if *rewrite {
 				require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
 			}
 			want, err := os.ReadFile(path)
@@ -109,8 +109,10 @@ func TestKernelHoldsWhatTheTextSays(t *testing.T) {
 			p, err := newProxy(ours, node)
 			require.NoError(t, err)
 			defer p.Close()
+			var before []harness.Service
 			for _, services := range [][]harness.Service{append(plain(), full()...), full(), nil, c.services[:1], c.services} {
-				require.NoError(t, p.Serve(t.Context(), node.Services(services)))
+				require.NoError(t, p.Serve(t.Context(), kubeproxy.Diff(node.Services(before), node.Services(services))))
+				before = services
 				want := table(node, rules(node, node.Services(services)))
 				run(t, theirs, want, "nft", "-f", "-")
 				require.Equal(t, list(t, theirs, c.family), list(t, ours, c.family))

@@ -164,9 +164,6 @@ func (r ruleset) outside(n kubeproxy.Node, s kubeproxy.Service) {
 // choice writes the chain that picks one of some endpoints: the client's last while
 // affinity holds, else any.
 func (r ruleset) choice(n kubeproxy.Node, s kubeproxy.Service, chain string, endpoints []netip.AddrPort) {
-	if len(endpoints) == 0 {
-		return
-	}
 	var chains []string
 	for _, e := range endpoints {
 		chains = append(chains, endpointChain(s, e))
@@ -174,7 +171,13 @@ func (r ruleset) choice(n kubeproxy.Node, s kubeproxy.Service, chain string, end
 			r.add(chain, saddr.inSet(n.Family, affinitySet(s, e)), goTo(endpointChain(s, e)))
 		}
 	}
-	r.add(chain, pick(chains))
+	switch len(chains) {
+	case 0:
+	case 1: // kube-proxy has a map then too, and the kernel looks at all there are to name one
+		r.add(chain, goTo(chains[0]))
+	default:
+		r.add(chain, pick(chains))
+	}
 }
 
 // add adds a rule to a chain.
