@@ -19,7 +19,7 @@
 
 /* Of what one socket has sent. */
 struct direction {
-	__u32 unread;  /* see peer_room */
+	__u32 unread;  /* see peer_has_room */
 	__u8 by_stack; /* since something last went through the stack, no message was redirected */
 	__u8 urgent;   /* for good */
 	__u8 pad[2];
@@ -48,12 +48,6 @@ static __always_inline bool is_stopped(void)
 	return !value || *value;
 }
 
-/* This end has not said that it will send no more. */
-static __always_inline bool may_send(struct sk_msg_md *msg)
-{
-	return msg->sk && (msg->sk->state == BPF_TCP_ESTABLISHED || msg->sk->state == BPF_TCP_CLOSE_WAIT);
-}
-
 /*
  * The message goes through the stack. Once it has been directed somewhere, by this run or by an earlier one over its first
  * part, the kernel knows no way back: SK_PASS alone would send it there. Out of its own socket is the stack, too.
@@ -78,8 +72,6 @@ static __always_inline enum message_way direct(struct sk_msg_md *msg, const stru
 		direction->urgent = 1;
 		return MESSAGE_URGENT;
 	}
-	if (!may_send(msg))
-		return MESSAGE_CLOSING;
 	session_reverse(&reverse, session);
 	if (bpf_msg_redirect_hash(msg, &sessions, &reverse, BPF_F_INGRESS) != SK_PASS)
 		return MESSAGE_ALONE;

@@ -1,6 +1,7 @@
 package bpf_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -244,6 +246,9 @@ func TestSessionsThatDoNotFit(t *testing.T) {
 
 	require.NoError(t, first.Close())
 	require.NoError(t, firstPeer.Close())
+	require.Eventually(t, func() bool { // the processes that made the sockets have let go of them too
+		return errors.Is(s.Maps.Sessions.NextKey(nil, make([]byte, s.Maps.Sessions.KeySize())), ebpf.ErrKeyNotExist)
+	}, patience, time.Millisecond)
 	third, thirdPeer := s.connect(t, v4, "a", "b")
 	say(t, third, "by socket again")
 	hear(t, thirdPeer, "by socket again")

@@ -141,6 +141,10 @@ func (l *Lab) Family() topo.Family { return l.family }
 // Datapath is the one the lab was started with.
 func (l *Lab) Datapath() Datapath { return l.datapath }
 
+// Forwarder is the datapath in place, for what one datapath alone can tell: see
+// ebpf.SessionMetrics.
+func (l *Lab) Forwarder() Forwarder { return l.forwarder }
+
 // Phases tells how long each step of bringing the lab up took: those of the
 // network, the captures, those of the datapath.
 func (l *Lab) Phases() []topo.Phase {

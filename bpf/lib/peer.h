@@ -21,7 +21,7 @@ static __always_inline void peer_of(struct peer *peer, struct sk_msg_md *msg)
 	peer->psock = (__u64)kernel_read(struct sock, peer->sock, sk_user_data) & ~PSOCK_FLAGS;
 }
 
-/* It is open in the direction towards it. */
+/* It is alive, and this end has not said that it sends no more: that would have made it CLOSE_WAIT, or worse. */
 static __always_inline bool peer_is_open(const struct peer *peer)
 {
 	switch (kernel_read(struct sock, peer->sock, __sk_common.skc_state)) {
@@ -97,7 +97,7 @@ static __always_inline bool peer_may_be_awaited(const struct peer *peer)
 static __always_inline __u32 peer_limit(const struct peer *peer)
 {
 	if (kernel_read_bits(struct sock, peer->sock, sk_userlocks) & SOCK_RCVBUF_LOCK)
-		return (__u32)kernel_read(struct sock, peer->sock, sk_rcvbuf) / 8;
+		return (__u32)kernel_read(struct sock, peer->sock, sk_rcvbuf) / 4;
 	return QUEUE_MAX;
 }
 

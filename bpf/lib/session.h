@@ -73,7 +73,7 @@ enum message_way {
 	MESSAGE_AWAITED,    /* a reader may wait inside the stack, where a redirected message does not wake it */
 	MESSAGE_FULL,	    /* the reader's buffer */
 	MESSAGE_URGENT,	    /* the session uses urgent data, which only the stack knows */
-	MESSAGE_CLOSING,    /* an end is shut down in this direction */
+	MESSAGE_CLOSING,    /* the session is shut down in this direction, or dead */
 	MESSAGE_STOPPED,    /* by user space */
 };
 #define MESSAGE_WAYS (MESSAGE_STOPPED + 1)

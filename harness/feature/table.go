@@ -5,6 +5,8 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
+
+	"github.com/skbench/skbench/bpf"
 )
 
 // First releases are those of the mainline kernel, where all the types of program listed have it: the kernel's history, and the table in
@@ -53,6 +55,8 @@ var (
 		probe: loads(ebpf.SockOps, ebpf.AttachCGroupSockOps)})
 	SkMsg = declare(Feature{Name: "sk_msg", Kind: Hook, Since: mustParse("4.17"), Config: []string{"CONFIG_NET_SOCK_MSG"},
 		probe: loads(ebpf.SkMsg, ebpf.AttachSkMsgVerdict)})
+	SkMsgSight = declare(Feature{Name: "sk_msg programs that see other sockets", Kind: Hook, Since: mustParse("6.2"), Config: []string{"CONFIG_DEBUG_INFO_BTF"},
+		Mend: "before 6.2, boot without lockdown=confidentiality", probe: bpf.CanRedirectSessions})
 	SkLookup     = declare(Feature{Name: "sk_lookup", Kind: Hook, Since: mustParse("5.9"), probe: loads(ebpf.SkLookup, ebpf.AttachSkLookup)})
 	NetfilterBPF = declare(Feature{Name: "netfilter programs", Kind: Hook, Since: mustParse("6.4"), Config: []string{"CONFIG_NETFILTER_BPF_LINK"},
 		probe: loads(ebpf.Netfilter, ebpf.AttachNetfilter)})
@@ -132,6 +136,7 @@ var (
 	EBPFDatapath = datapath("ebpf", Namespaces, Veth, Bridge, BPF, ISAv3, RingBuf, LRUHash, LPMTrie, FIBLookup, eitherOf(XDPNative, XDPGeneric),
 		eitherOf(TCX, Clsact))
 	EBPFSockets      = datapath("ebpf at sockets", CgroupFolders, Connect, UDPSendmsg, UDPRecvmsg, GetPeername, GetNetnsCookie)
+	EBPFSessions     = datapath("ebpf from socket to socket", CgroupFolders, SockOps, SkMsg, SockHash, SockHashUpdate, MsgRedirectHash, SkMsgSight)
 	IPTablesDatapath = datapath("iptables", Namespaces, Veth, Bridge, IPTables, IP6Tables)
 	NFTablesDatapath = datapath("nftables", Namespaces, Veth, Bridge, NFTables)
 	IPVSDatapath     = datapath("ipvs", Namespaces, Veth, Bridge, IPVS, IPTables, IP6Tables)

@@ -33,6 +33,8 @@ type datapath struct {
 	tcMode         topo.TCMode
 	withoutHelpers bool
 	withoutSockets bool
+	redirected     bool
+	onWire         []string
 	maglev         int
 	dsr            bool
 	trace          bool
@@ -87,11 +89,17 @@ func WithMapSizes(sizes bpf.MapSizes) Option { return func(d *datapath) { d.size
 
 func (d *datapath) Name() string { return d.name }
 
-func (d *datapath) Needs() []*feature.Feature { return []*feature.Feature{feature.EBPFDatapath} }
+func (d *datapath) Needs() []*feature.Feature {
+	needs := []*feature.Feature{feature.EBPFDatapath}
+	if d.redirected {
+		needs = append(needs, feature.EBPFSessions)
+	}
+	return needs
+}
 
 // Up loads and attaches the programs of all nodes.
 func (d *datapath) Up(ctx context.Context, network *topo.Network, observe func(harness.Hop)) (harness.Forwarder, error) {
-	f := &forwarder{}
+	f := &forwarder{redirected: d.redirected}
 	if err := d.up(ctx, f, network, observe); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -99,6 +107,9 @@ func (d *datapath) Up(ctx context.Context, network *topo.Network, observe func(h
 }
 
 func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, observe func(harness.Hop)) (err error) {
+	if err := d.checkOnWire(network.Topology().Pods); err != nil {
+		return err
+	}
 	if f.events, err = NewEvents(network, observe); err != nil {
 		return err
 	}
@@ -121,7 +132,7 @@ func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, 
 		run  func(*node) error
 	}{
 		{"programs", func(n *node) error { return n.load(d, f.events.Ring) }},
-		{"maps", func(n *node) error { return n.learn(network.Topology()) }},
+		{"maps", func(n *node) error { return n.learn(d, network.Topology()) }},
 		{"attachments", func(n *node) error { return n.attach(d, network.Topology()) }},
 	} {
 		start := time.Now()
@@ -140,6 +151,8 @@ type forwarder struct {
 	nodes  []*node
 	expiry *expiry
 	phases []topo.Phase
+
+	redirected bool // sessions, from socket to socket
 
 	services []harness.Service // served now
 }

@@ -3,6 +3,7 @@ package ebpf
 import (
 	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/cilium/ebpf"
 
@@ -13,7 +14,7 @@ import (
 
 // labSizes are the sizes of maps where thirty nodes may share a machine.
 var labSizes = bpf.MapSizes{
-	Flows: 16384, Services: 32768, Slots: 262144, Backends: 16384, Clients: 4096, Sources: 4096, Sockets: 4096, Pods: 256, Prefixes: 4096,
+	Flows: 16384, Services: 32768, Slots: 262144, Backends: 16384, Clients: 4096, Sources: 4096, Sockets: 4096, Sessions: 4096, Pods: 256, Prefixes: 4096,
 }
 
 // node is the datapath on one node: its programs, its maps, and where they are
@@ -58,6 +59,7 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 	}, bpf.Options{
 		Events: events, Sizes: sizes,
 		WithoutSockets:       d.withoutSockets || lacks(feature.EBPFSockets),
+		RedirectSessions:     d.redirected,
 		WithoutSocketRelease: lacks(feature.SocketCookie),
 	})
 	return err
@@ -67,7 +69,7 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 func lacks(f *feature.Feature) bool { return f.Check().State == feature.No }
 
 // learn tells the programs, and the node's kernel, who is in the cluster.
-func (n *node) learn(t topo.Topology) error {
+func (n *node) learn(d *datapath, t topo.Topology) error {
 	// The node's own sockets must stay clear of the ports that SNAT takes.
 	if err := n.machine.Sysctl("net.ipv4.ip_local_reserved_ports", bpf.DefaultSNATPorts.String()); err != nil {
 		return err
@@ -82,6 +84,7 @@ func (n *node) learn(t topo.Topology) error {
 		}
 		endpoint := bpf.Endpoint{
 			Device: device.Index, MAC: pod.MAC, DeviceMAC: device.MAC, IPv4: pod.IPv4, IPv6: pod.IPv6,
+			OnWire: slices.Contains(d.onWire, pod.Name),
 		}
 		if err := n.programs.PutEndpoint(endpoint); err != nil {
 			return err
