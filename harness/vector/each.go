@@ -79,6 +79,13 @@ func (w *written) substitute(row *written) (*written, error) {
 			if f.value, err = f.value.substitute(row); err != nil {
 				return nil, err
 			}
+			name := &written{kind: scalar, text: f.name, at: f.at}
+			if name, err = name.substitute(row); err != nil {
+				return nil, err
+			}
+			if f.name, err = name.scalar("a name"); err != nil {
+				return nil, err
+			}
 			out.fields[i] = f
 		}
 	}

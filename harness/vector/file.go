@@ -33,6 +33,9 @@ func ReadSuites(path string, content []byte) ([]*Suite, error) {
 			continue
 		}
 		suite := &Suite{dir: filepath.Dir(path)}
+		if document, err = extend(document, suite.dir); err != nil {
+			return nil, err
+		}
 		if err := read(document, suite); err != nil {
 			return nil, err
 		}

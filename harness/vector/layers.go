@@ -167,6 +167,9 @@ func parseEnd(text string) (netip.AddrPort, error) {
 	if port, err := parseInteger(strings.TrimPrefix(text, ":")); err == nil && port <= math.MaxUint16 {
 		return netip.AddrPortFrom(netip.Addr{}, uint16(port)), nil
 	}
+	if inside, port, ok := strings.Cut(strings.TrimPrefix(text, "["), "]:"); ok { // IPv4 too: "[$address]:80" is of either family
+		text = net.JoinHostPort(inside, port)
+	}
 	return netip.ParseAddrPort(text)
 }
 

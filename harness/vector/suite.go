@@ -16,8 +16,10 @@ import (
 
 // A Suite is vectors of the programs of one object, and what those need around them.
 type Suite struct {
-	Name   string `yaml:"name"`   // default: the name of its file
-	Object string `yaml:"object"` // the ELF file; in a file, relative to its folder
+	Name string `yaml:"name"` // default: the name of its file
+	// Extends names a file to take constants, context, map sizes, maps, network and tail calls over from.
+	Extends string `yaml:"extends"`
+	Object  string `yaml:"object"` // the ELF file; in a file, relative to its folder
 	// Program names the program that vectors run unless they say otherwise. It may be left open if the object has one only.
 	Program string `yaml:"program"`
 	// Constants sets global variables of the object before it is loaded: in .rodata (const volatile), .data and .bss.
