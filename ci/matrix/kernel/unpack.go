@@ -82,7 +82,7 @@ var formats = []struct {
 func decompress(r io.Reader) (io.Reader, error) {
 	begin := make([]byte, 6)
 	n, err := io.ReadFull(r, begin)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	r = io.MultiReader(bytes.NewReader(begin[:n]), r)

@@ -58,6 +58,7 @@ func (m Machine) Run(ctx context.Context, each func(job.Record)) error {
 	if _, err := exec.LookPath(Command); err != nil {
 		return fmt.Errorf("there is no %s: apt-get install qemu-system-x86", Command)
 	}
+	caller := ctx
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	cmd := exec.CommandContext(ctx, Command, m.args()...)
@@ -92,8 +93,8 @@ func (m Machine) Run(ctx context.Context, each func(job.Record)) error {
 		return nil
 	case errors.Is(cause, ErrHung):
 		return cause
-	case ctx.Err() != nil && cause != nil && !errors.Is(cause, context.Canceled):
-		return cause
+	case caller.Err() != nil:
+		return context.Cause(caller)
 	case readErr != nil:
 		return readErr
 	default:
