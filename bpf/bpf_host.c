@@ -16,23 +16,6 @@
 
 /* The two directions of the node's NIC. */
 
-/* Services where XDP is off or has left them, and answers to translated flows. */
-static __always_inline int translate_from_netdev(struct context *ctx, struct packet *pkt, struct ct_entry *entry)
-{
-	const struct endpoint *pod = endpoint_lookup(&entry->daddr);
-	bool stack = endpoint_none(pod) && (entry->flags & CT_LOCAL); /* is the end of the way */
-	int reason;
-
-	if (pkt->ttl <= 1 && !stack)
-		return drop_and_tell(ctx, POINT_FROM_NETDEV, pkt, DROP_TTL_EXPIRED, ICMP_HOPS, 0);
-	if (endpoint_none(pod) && !stack)
-		return route_translated(ctx, POINT_FROM_NETDEV, pkt, entry);
-	reason = nat_apply(ctx, pkt, entry);
-	if (reason)
-		return drop(ctx, POINT_FROM_NETDEV, reason);
-	return pod ? deliver(ctx, POINT_FROM_NETDEV, pkt, pod) : pass(ctx, POINT_FROM_NETDEV);
-}
-
 /* To a backend on another machine, which answers itself. */
 static __always_inline int encapsulate_from_netdev(struct context *ctx, const struct packet *pkt, struct ct_entry *entry)
 {
@@ -93,7 +76,7 @@ int from_netdev(struct context *ctx)
 		if (config.dsr && entry && (entry->flags & CT_ENCAP))
 			return encapsulate_from_netdev(ctx, &pkt, entry);
 		if (entry && ct_rewrites_ingress(entry))
-			return translate_from_netdev(ctx, &pkt, entry);
+			return translate(ctx, POINT_FROM_NETDEV, &pkt, entry);
 	}
 	if (!pod || pkt.ttl <= 1) /* the stack's own, or for it to say that the packet ran out */
 		return pass(ctx, POINT_FROM_NETDEV);
@@ -122,7 +105,7 @@ static __always_inline int translate_to_netdev(struct context *ctx)
 	if (kind == KIND_FLOW)
 		entry = ct_find(ctx, &pkt);
 	if (!entry) {
-		if (!endpoint_lookup(&pkt.tuple.saddr) || pkt.echo_reply)
+		if (!endpoint_lookup(&pkt.tuple.saddr) || !opens_flow(&pkt))
 			return DROP_NONE;
 		if (pkt.fragment)
 			return DROP_FRAGMENT;

@@ -19,24 +19,7 @@ static __always_inline bool owns_source(const struct device *device, const struc
 {
 	const struct addr *own = pkt->ipv6 ? &device->ipv6 : &device->ipv4;
 
-	return !addr_is_zero(own) && addr_equal(own, &pkt->tuple.saddr);
-}
-
-/* To a service, or back from being one's backend. */
-static __always_inline int translate_from_container(struct context *ctx, struct packet *pkt, struct ct_entry *entry)
-{
-	const struct endpoint *pod = endpoint_lookup(&entry->daddr);
-	bool stack = endpoint_none(pod) && is_node_address(&entry->daddr); /* is the end of the way */
-	int reason;
-
-	if (pkt->ttl <= 1 && !stack)
-		return drop_and_tell(ctx, POINT_FROM_CONTAINER, pkt, DROP_TTL_EXPIRED, ICMP_HOPS, 0);
-	if (endpoint_none(pod) && !stack)
-		return route_translated(ctx, POINT_FROM_CONTAINER, pkt, entry);
-	reason = nat_apply(ctx, pkt, entry);
-	if (reason)
-		return drop(ctx, POINT_FROM_CONTAINER, reason);
-	return pod ? deliver(ctx, POINT_FROM_CONTAINER, pkt, pod) : pass(ctx, POINT_FROM_CONTAINER);
+	return !addr_is_zero(own) && addr_equal(own, &pkt->tuple.saddr) && !pkt->relayed;
 }
 
 /* On the way to its destination. Has a source that is the pod's. */
@@ -55,7 +38,7 @@ static __always_inline int forward_from_container(struct context *ctx, struct pa
 		}
 	}
 	if (entry && ct_rewrites_ingress(entry))
-		return translate_from_container(ctx, pkt, entry);
+		return translate(ctx, POINT_FROM_CONTAINER, pkt, entry);
 	if (pkt->ttl <= 1) /* the stack tells the sender that it ran out */
 		return pass(ctx, POINT_FROM_CONTAINER);
 	if (pod)

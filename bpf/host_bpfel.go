@@ -239,6 +239,11 @@ type hostPrefix struct {
 	Words [4]uint32
 }
 
+type hostQuote struct {
+	_     structs.HostLayout
+	Tuple hostTuple
+}
+
 type hostService struct {
 	_        structs.HostLayout
 	Frontend hostFrontend
@@ -342,6 +347,7 @@ const (
 	hostMapKept        = "kept"
 	hostMapMembers     = "members"
 	hostMapMetrics     = "metrics"
+	hostMapQuotes      = "quotes"
 	hostMapServices    = "services"
 	hostMapSlots       = "slots"
 	hostMapSlowPath    = "slow_path"
@@ -415,6 +421,7 @@ type hostMapSpecs struct {
 	Kept       *ebpf.MapSpec `ebpf:"kept"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
+	Quotes     *ebpf.MapSpec `ebpf:"quotes"`
 	Services   *ebpf.MapSpec `ebpf:"services"`
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
@@ -462,6 +469,7 @@ type hostMaps struct {
 	Kept       *ebpf.Map `ebpf:"kept"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
+	Quotes     *ebpf.Map `ebpf:"quotes"`
 	Services   *ebpf.Map `ebpf:"services"`
 	Slots      *ebpf.Map `ebpf:"slots"`
 	SlowPath   *ebpf.Map `ebpf:"slow_path"`
@@ -484,6 +492,7 @@ func (m *hostMaps) Close() error {
 		m.Kept,
 		m.Members,
 		m.Metrics,
+		m.Quotes,
 		m.Services,
 		m.Slots,
 		m.SlowPath,

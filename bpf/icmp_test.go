@@ -11,14 +11,8 @@ import (
 )
 
 // icmpError is "port unreachable" about a datagram.
-func icmpError(f family) packet.Template { return icmpErrorFrom(f, remote) }
-
-func icmpErrorFrom(f family, from machine) packet.Template {
-	about := packet.UDP{Src: podB.at(f, 40000), Dst: from.at(f, 53)}
-	if f == v6 {
-		return packet.ICMPv6{Src: from.ipv6, Dst: podB.ipv6, Type: packet.ICMPv6DestinationUnreachable, Code: packet.ICMPv6PortUnreachable, Embedded: about}
-	}
-	return packet.ICMP{Src: from.ipv4, Dst: podB.ipv4, Type: packet.ICMPDestinationUnreachable, Code: packet.ICMPPortUnreachable, Embedded: about}
+func icmpError(f family) packet.Template {
+	return troubles[0].about(f, remote.addr(f), podB.addr(f), packet.UDP{Src: podB.at(f, 40000), Dst: remote.at(f, 53)})
 }
 
 // timeExceeded is what a router says of a packet whose hops ran out.

@@ -29,6 +29,7 @@ const (
 	lxcMapKept           = "kept"
 	lxcMapMembers        = "members"
 	lxcMapMetrics        = "metrics"
+	lxcMapQuotes         = "quotes"
 	lxcMapServices       = "services"
 	lxcMapSlots          = "slots"
 	lxcMapSlowPath       = "slow_path"
@@ -101,6 +102,7 @@ type lxcMapSpecs struct {
 	Kept       *ebpf.MapSpec `ebpf:"kept"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
+	Quotes     *ebpf.MapSpec `ebpf:"quotes"`
 	Services   *ebpf.MapSpec `ebpf:"services"`
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
@@ -147,6 +149,7 @@ type lxcMaps struct {
 	Kept       *ebpf.Map `ebpf:"kept"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
+	Quotes     *ebpf.Map `ebpf:"quotes"`
 	Services   *ebpf.Map `ebpf:"services"`
 	Slots      *ebpf.Map `ebpf:"slots"`
 	SlowPath   *ebpf.Map `ebpf:"slow_path"`
@@ -168,6 +171,7 @@ func (m *lxcMaps) Close() error {
 		m.Kept,
 		m.Members,
 		m.Metrics,
+		m.Quotes,
 		m.Services,
 		m.Slots,
 		m.SlowPath,

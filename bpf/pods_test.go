@@ -140,10 +140,6 @@ func TestNotForTheDatapath(t *testing.T) {
 			r.send(t, r.fromA(), podA, elsewhere, udp).untouched(t)
 			r.send(t, r.fromA(), podA, group, message(bpf.UDP, podA.at(f, 5353), group.at(f, 5353))).untouched(t)
 
-			for _, at := range []hook{r.xdp(), r.fromNetdev()} {
-				r.send(t, at, node2, node1, icmpError(f)).untouched(t)
-			}
-			r.send(t, r.fromA(), podA, lxcA, icmpErrorFrom(f, podA)).untouched(t)
 		})
 	}
 }

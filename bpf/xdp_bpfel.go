@@ -29,6 +29,7 @@ const (
 	xdpMapIpcache    = "ipcache"
 	xdpMapMembers    = "members"
 	xdpMapMetrics    = "metrics"
+	xdpMapQuotes     = "quotes"
 	xdpMapServices   = "services"
 	xdpMapSlots      = "slots"
 	xdpMapSlowPath   = "slow_path"
@@ -99,6 +100,7 @@ type xdpMapSpecs struct {
 	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
+	Quotes     *ebpf.MapSpec `ebpf:"quotes"`
 	Services   *ebpf.MapSpec `ebpf:"services"`
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
@@ -145,6 +147,7 @@ type xdpMaps struct {
 	Ipcache    *ebpf.Map `ebpf:"ipcache"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
+	Quotes     *ebpf.Map `ebpf:"quotes"`
 	Services   *ebpf.Map `ebpf:"services"`
 	Slots      *ebpf.Map `ebpf:"slots"`
 	SlowPath   *ebpf.Map `ebpf:"slow_path"`
@@ -166,6 +169,7 @@ func (m *xdpMaps) Close() error {
 		m.Ipcache,
 		m.Members,
 		m.Metrics,
+		m.Quotes,
 		m.Services,
 		m.Slots,
 		m.SlowPath,

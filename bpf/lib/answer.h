@@ -70,16 +70,21 @@ __noinline __u32 answer_sum(struct context *ctx, __u32 end, __u32 len)
 		left -= ANSWER_BLOCK;
 		barrier_var(left);
 	}
-	for (int i = 0; i < ANSWER_BLOCK / 2 && left >= 2; i++) {
-		at = ctx_at(ctx, answer_bound(end - left), 2);
+	for (int i = 0; i < ANSWER_BLOCK / 4 && left >= 4; i++) {
+		at = ctx_at(ctx, answer_bound(end - left), 4);
 		if (!at)
 			return 0;
-		sum += *(__u16 *)at;
-		left -= 2;
+		sum += *(__u32 *)at;
+		left -= 4;
 		barrier_var(left);
 	}
-	at = ctx_at(ctx, answer_bound(end - left), 1);
-	return csum_fold(at && left ? sum + *(__u8 *)at : sum);
+	at = left >= 2 ? ctx_at(ctx, answer_bound(end - left), 2) : NULL;
+	if (at) {
+		sum += *(__u16 *)at;
+		left -= 2;
+	}
+	at = left ? ctx_at(ctx, answer_bound(end - left), 1) : NULL;
+	return csum_fold(at ? sum + *(__u8 *)at : sum);
 }
 
 #endif /* LIB_ANSWER_H */

@@ -315,8 +315,8 @@ static __always_inline struct ct_entry *ct_find(struct context *ctx, const struc
 	struct ct_entry *entry = bpf_map_lookup_elem(&ct, &pkt->tuple);
 	struct slow_path *slow;
 
-	if (!entry)
-		return NULL;
+	if (!entry || pkt->quote_off) /* an error is no sign of life */
+		return entry;
 	if (!(pkt->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)) && entry->tick == ct_tick())
 		return entry;
 	slow = slow_path_of();

@@ -207,6 +207,8 @@ static __always_inline int dsr_follow(struct context *ctx, const struct packet *
 		return DROP_CT_FULL;
 	if (*entry && ct_rewrites_ingress(*entry) && addr_equal(&(*entry)->daddr, &slow->backend))
 		return DROP_NONE;
+	if (!opens_flow(pkt))
+		return DROP_TUNNEL_SERVICE;
 	slow->tuple = pkt->tuple;
 	reason = dsr_open_flow(ctx);
 	if (reason)

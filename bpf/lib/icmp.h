@@ -183,13 +183,13 @@ __noinline int icmp_make(struct context *ctx, __u32 l3_len, __u32 ipv6, __u32 ty
 
 /*
  * Drops pkt for a reason and tells its sender, unless nobody may be told: of a
- * fragment that is not the first, by a forged source, too often. mtu is of
+ * fragment that is not the first, of an error, by a forged source, too often. mtu is of
  * ICMP_TOO_BIG.
  */
 static __always_inline int drop_and_tell(struct context *ctx, enum trace_point point, const struct packet *pkt,
 					 enum drop_reason reason, enum icmp_problem problem, __u32 mtu)
 {
-	if (icmp_make(ctx, pkt->l3_len, pkt->ipv6, icmp_type_of(problem, pkt->ipv6), mtu))
+	if (pkt->quote_off || icmp_make(ctx, pkt->l3_len, pkt->ipv6, icmp_type_of(problem, pkt->ipv6), mtu))
 		return drop(ctx, point, reason);
 	trace(ctx, point, VERDICT_REJECT, reason, ctx_ifindex(ctx));
 	return ctx_send_back(ctx);

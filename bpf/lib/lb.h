@@ -129,7 +129,7 @@ static __always_inline int lb_open(struct context *ctx, const struct packet *pkt
 	int reason;
 
 	*entry = NULL;
-	if (!number)
+	if (!number || !opens_flow(pkt))
 		return DROP_NONE;
 	slow = slow_path_of();
 	if (!slow)

@@ -35,7 +35,7 @@ static __always_inline void masquerade_except(struct context *ctx, const struct 
 {
 	struct slow_path *slow = slow_path_of();
 
-	if (!slow || pkt->echo_reply || entity_of(&pkt->tuple.saddr) != ENTITY_WORLD)
+	if (!slow || !opens_flow(pkt) || entity_of(&pkt->tuple.saddr) != ENTITY_WORLD)
 		return;
 	slow->tuple = pkt->tuple;
 	slow->forward = (struct ct_entry){

@@ -2,18 +2,7 @@
 #ifndef LIB_PARSE_H
 #define LIB_PARSE_H
 
-#include "trace.h"
-#include "tuple.h"
-
-/* What a packet is to the datapath. */
-enum packet_kind {
-	KIND_FLOW,	 /* TCP, UDP or an ICMP echo: the tuple is whole */
-	KIND_FRAGMENT, /* a later fragment of anything: only the tuple's addresses and protocol are known */
-	KIND_OTHER_IP, /* never translated, an ICMP error for instance; the tuple as for a fragment */
-	KIND_ARP,
-	KIND_NOT_IP,
-	KIND_INVALID, /* a header is cut short or contradicts itself */
-};
+#include "quote.h"
 
 /* All that is ever read from the headers of a packet, each of them once. */
 struct packet {
@@ -25,25 +14,16 @@ struct packet {
 	__u8 tcp_flags;
 	__u8 icmp_type;
 	bool ipv6;
-	bool fragment;	 /* the first or a later one */
-	bool echo_reply; /* opens no flow */
+	bool fragment; /* the first or a later one */
+	bool echo_reply;
+	bool relayed;	 /* an ICMP error of neither end of the flow, but of a router between them */
+	__u16 quote_off; /* an ICMP error, about the packet whose L4 header is there; 0: it is none */
 };
 
-#define L3_OFF sizeof(struct ethhdr)
-
-/*
- * No L4 header starts behind this. IPv4 options end at 74; IPv6 has room for
- * 450 bytes of extension headers, and what has more goes to the stack. Offsets
- * pass through l4_bound, so that verifiers which lose a number's bounds on its
- * way over the stack find them again.
- */
-#define L4_OFF_MASK 0x1ff
-#define IPV6_EXTENSIONS 4
-
-static __always_inline __u32 l4_bound(__u32 off)
+/* A flow's first packet may be like this. */
+static __always_inline bool opens_flow(const struct packet *pkt)
 {
-	asm volatile("%0 &= %1" : "+r"(off) : "i"(L4_OFF_MASK));
-	return off;
+	return !pkt->echo_reply && !pkt->quote_off;
 }
 
 static __always_inline enum packet_kind parse_tcp(struct context *ctx, struct packet *pkt, __u32 len)
@@ -73,6 +53,20 @@ static __always_inline enum packet_kind parse_udp(struct context *ctx, struct pa
 	return KIND_FLOW;
 }
 
+/* An error goes by the flow that it is about, unless it is about nothing: then its tuple is that of what was parsed so far. */
+static __always_inline enum packet_kind parse_quote(struct context *ctx, struct packet *pkt)
+{
+	__u32 off = quote_read(ctx, pkt->l4_off + sizeof(struct icmphdr), L3_OFF + pkt->l3_len, pkt->ipv6);
+	const struct quote *quote = quote_of();
+
+	if (!off || !quote || !addr_equal(&pkt->tuple.daddr, &quote->tuple.daddr))
+		return KIND_OTHER_IP;
+	pkt->relayed = !addr_equal(&pkt->tuple.saddr, &quote->tuple.saddr);
+	pkt->quote_off = off;
+	pkt->tuple = quote->tuple;
+	return KIND_FLOW;
+}
+
 static __always_inline enum packet_kind parse_icmp(struct context *ctx, struct packet *pkt, __u32 len, __u8 request,
 						   __u8 reply)
 {
@@ -81,6 +75,8 @@ static __always_inline enum packet_kind parse_icmp(struct context *ctx, struct p
 	if (!icmp || len < sizeof(*icmp))
 		return KIND_INVALID;
 	pkt->icmp_type = icmp->type;
+	if (quote_is_error(icmp->type, pkt->ipv6) && !pkt->fragment)
+		return parse_quote(ctx, pkt);
 	if (icmp->type == request)
 		pkt->tuple.sport = icmp->id;
 	pkt->echo_reply = icmp->type == reply;
@@ -130,68 +126,6 @@ static __always_inline enum packet_kind parse_ipv4(struct context *ctx, struct p
 	return parse_l4(ctx, pkt, len - header);
 }
 
-static __always_inline bool ipv6_is_extension(__u8 type)
-{
-	return type == IPPROTO_HOPOPTS || type == IPPROTO_ROUTING || type == IPPROTO_DSTOPTS ||
-	       type == IPPROTO_FRAGMENT;
-}
-
-/* What is behind the extension headers, in a number. */
-union ipv6_walk {
-	__u32 result;
-	struct {
-		__u16 l4_off;
-		__u8 proto;
-		enum packet_kind kind : 7;
-		bool fragment : 1;
-	};
-};
-
-/*
- * Walks extension headers, the first of which is of the given type, up to what
- * is none. (AH counts as none: it authenticates what translation would change.)
- * Few packets have any. Global: the verifier reads it once, and knows of its
- * result nothing that would multiply the states of the rest.
- */
-__noinline __u32 ipv6_extensions(struct context *ctx, __u32 type)
-{
-	union ipv6_walk walk = {.l4_off = L3_OFF + sizeof(struct ipv6hdr), .proto = type, .kind = KIND_OTHER_IP};
-
-	for (int i = 0; i < IPV6_EXTENSIONS; i++) {
-		const struct ipv6_rt_hdr *ext; /* starts as each of them does */
-		__u32 len;
-
-		type = walk.proto;
-		ext = ctx_header(ctx, l4_bound(walk.l4_off), sizeof(struct frag_hdr));
-		if (!ext) {
-			walk.kind = KIND_INVALID;
-			break;
-		}
-		walk.proto = ext->nexthdr;
-		len = (ext->hdrlen + 1) * 8;
-		if (type == IPPROTO_ROUTING && ext->segments_left)
-			break; /* the checksum is over another destination (RFC 8200, 8.1) */
-		if (type == IPPROTO_FRAGMENT) {
-			__u16 frag_off = bpf_ntohs(((const struct frag_hdr *)ext)->frag_off);
-
-			len = sizeof(struct frag_hdr);
-			walk.fragment = frag_off & (IP6_MF | IP6_OFFSET);
-			if (frag_off & IP6_OFFSET) {
-				walk.kind = KIND_FRAGMENT;
-				break;
-			}
-		}
-		if (walk.l4_off + len > L4_OFF_MASK)
-			break;
-		walk.l4_off += len;
-		if (!ipv6_is_extension(walk.proto)) {
-			walk.kind = KIND_FLOW;
-			break;
-		}
-	}
-	return walk.result;
-}
-
 static __always_inline enum packet_kind parse_ipv6(struct context *ctx, struct packet *pkt)
 {
 	const struct ipv6hdr *ip = ctx_header(ctx, L3_OFF, sizeof(*ip));
@@ -213,7 +147,7 @@ static __always_inline enum packet_kind parse_ipv6(struct context *ctx, struct p
 	pkt->l4_off = L3_OFF + sizeof(*ip);
 
 	if (ipv6_is_extension(pkt->tuple.proto)) {
-		walk.result = ipv6_extensions(ctx, pkt->tuple.proto);
+		walk.result = ipv6_extensions(ctx, pkt->tuple.proto, pkt->l4_off);
 		pkt->l4_off = walk.l4_off;
 		pkt->tuple.proto = walk.proto;
 		pkt->fragment = walk.fragment;

@@ -145,19 +145,29 @@ static __always_inline int route(struct context *ctx, enum trace_point point, co
 	return way_take(ctx, point, pkt, &way, NULL);
 }
 
-/* The same for a packet that entry translates. */
-static __always_inline int route_translated(struct context *ctx, enum trace_point point, struct packet *pkt,
-					    struct ct_entry *entry)
+/* Translates pkt as entry says and sends it where that leads: into a pod, to the stack, or to another machine. */
+static __always_inline int translate(struct context *ctx, enum trace_point point, struct packet *pkt,
+				     struct ct_entry *entry)
 {
+	const struct endpoint *pod = endpoint_lookup(&entry->daddr);
+	bool stack = endpoint_none(pod) && (entry->flags & CT_LOCAL); /* is the end of the way */
+	bool leaves = endpoint_none(pod) && !stack;
 	struct way way;
-	int reason = way_find(ctx, &way, pkt, &entry->saddr, &entry->daddr, entry);
+	int reason;
 
-	if (reason)
-		return way_none(ctx, point, pkt, reason, &way, 0);
+	if (pkt->ttl <= 1 && !stack)
+		return drop_and_tell(ctx, point, pkt, DROP_TTL_EXPIRED, ICMP_HOPS, 0);
+	if (leaves) {
+		reason = way_find(ctx, &way, pkt, &entry->saddr, &entry->daddr, entry);
+		if (reason)
+			return way_none(ctx, point, pkt, reason, &way, 0);
+	}
 	reason = nat_apply(ctx, pkt, entry);
 	if (reason)
 		return drop(ctx, point, reason);
-	return way_take(ctx, point, pkt, &way, entry);
+	if (leaves)
+		return way_take(ctx, point, pkt, &way, entry);
+	return pod ? deliver(ctx, point, pkt, pod) : pass(ctx, point);
 }
 
 #endif /* LIB_REDIRECT_H */
