@@ -32,6 +32,7 @@ type Kernel struct {
 	Problem          string    `json:"problem,omitempty"`
 	Console          string    `json:"console,omitempty"`
 	Seconds          float64   `json:"seconds"`
+	ProcessorSeconds float64   `json:"processor_seconds,omitempty"`
 	BootSeconds      float64   `json:"boot_seconds,omitempty"`
 	FirstTestSeconds float64   `json:"first_test_seconds,omitempty"`
 	MemoryMiB        int       `json:"memory_mib,omitempty"`

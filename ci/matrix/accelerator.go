@@ -50,5 +50,6 @@ func (r *run) provesKVM(ctx context.Context, k *kernel.Ready) bool {
 	}
 	defer os.Remove(root)
 	machine := vm.Machine{Image: k.Image, Initramfs: root, Accelerator: vm.KVM, Console: filepath.Join(r.work, "kvm.console")}
-	return machine.Run(ctx, func(job.Record) {}) == nil
+	_, err = machine.Run(ctx, func(job.Record) {})
+	return err == nil
 }

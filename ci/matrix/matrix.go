@@ -43,6 +43,7 @@ type Column struct {
 	Console string `json:"console,omitempty"`
 	// Seconds is how long its cells took; BootSeconds until the guest's first process ran, FirstTestSeconds until its first test did.
 	Seconds          float64 `json:"seconds"`
+	ProcessorSeconds float64 `json:"processor_seconds,omitempty"` // that its guests took of the host
 	BootSeconds      float64 `json:"boot_seconds,omitempty"`
 	FirstTestSeconds float64 `json:"first_test_seconds,omitempty"`
 	MemoryMiB        int     `json:"memory_mib,omitempty"` // the most in use

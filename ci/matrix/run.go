@@ -190,7 +190,8 @@ func (r *run) guests(ctx context.Context, k kernel.Kernel, c *collector) error {
 		r.say(fmt.Sprintf("kernel %s: booting %s", k.Name, ready.Release))
 		c.started, c.step = time.Now(), ""
 		c.column.Boots++
-		err = machine.Run(ctx, c.take)
+		used, err := machine.Run(ctx, c.take)
+		c.column.ProcessorSeconds += used.Seconds()
 		os.Remove(root)
 		if err == nil {
 			continue // Nothing is left to do, as the next job shows.

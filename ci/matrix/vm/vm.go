@@ -53,10 +53,11 @@ var ErrHung = errors.New("the guest hangs")
 // ErrDied is a guest that ended before its job was done.
 var ErrDied = errors.New("the guest died")
 
-// Run boots the machine and calls each with what it sends, until the job is done. Whatever happens, QEMU is gone when it returns.
-func (m Machine) Run(ctx context.Context, each func(job.Record)) error {
+// Run boots the machine and calls each with what it sends, until the job is done. Whatever happens, QEMU is gone when it returns. used is the
+// processor time that it took.
+func (m Machine) Run(ctx context.Context, each func(job.Record)) (used time.Duration, err error) {
 	if _, err := exec.LookPath(Command); err != nil {
-		return fmt.Errorf("there is no %s: apt-get install qemu-system-x86", Command)
+		return 0, fmt.Errorf("there is no %s: apt-get install qemu-system-x86", Command)
 	}
 	caller := ctx
 	ctx, stop := context.WithCancelCause(ctx)
@@ -65,18 +66,18 @@ func (m Machine) Run(ctx context.Context, each func(job.Record)) error {
 	// Writes of the guest block for ever once QEMU's standard input ends, so it stays open until QEMU is gone.
 	input, err := cmd.StdinPipe()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer input.Close()
 	output, err := cmd.StdoutPipe()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
 	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true} // An interrupt at the terminal is ours to pass on.
 	if err := start(cmd); err != nil {
-		return fmt.Errorf("start %s: %w", Command, err)
+		return 0, fmt.Errorf("start %s: %w", Command, err)
 	}
 	var heard atomic.Int64 // records so far
 	go m.watch(ctx, cmd.Process.Pid, &heard, stop)
@@ -88,17 +89,18 @@ func (m Machine) Run(ctx context.Context, each func(job.Record)) error {
 		stop(nil)
 	}
 	waitErr := cmd.Wait() // Else it has ended by itself, or does so now.
+	used = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	switch cause := context.Cause(ctx); {
 	case done:
-		return nil
+		return used, nil
 	case errors.Is(cause, ErrHung):
-		return cause
+		return used, cause
 	case caller.Err() != nil:
-		return context.Cause(caller)
+		return used, context.Cause(caller)
 	case readErr != nil:
-		return readErr
+		return used, readErr
 	default:
-		return fmt.Errorf("%w (%v)%s", ErrDied, waitErr, said(complaint.String()))
+		return used, fmt.Errorf("%w (%v)%s", ErrDied, waitErr, said(complaint.String()))
 	}
 }
 
@@ -126,6 +128,12 @@ func start(cmd *exec.Cmd) error {
 	return <-started
 }
 
+// kernelParameters of guests.
+var kernelParameters = []string{
+	"console=ttyS0", "loglevel=5", "panic=-1", "oops=panic",
+	"cryptomgr.notests",
+}
+
 func (m Machine) args() []string {
 	memory := m.MemoryMiB
 	if memory == 0 {
@@ -134,7 +142,7 @@ func (m Machine) args() []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M", "q35", "-cpu", "max", "-smp", "1", "-m", fmt.Sprint(memory),
 		"-kernel", m.Image, "-initrd", m.Initramfs,
-		"-append", "console=ttyS0 loglevel=5 panic=-1 oops=panic cryptomgr.notests",
+		"-append", strings.Join(kernelParameters, " ") + " " + os.Getenv("XA"),
 		"-serial", "file:" + m.Console,
 		"-chardev", "stdio,id=records,signal=off",
 		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=records,name=" + job.Port,

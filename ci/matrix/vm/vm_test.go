@@ -62,7 +62,7 @@ func TestRun(t *testing.T) {
 			if test.name == "waits for its input, which never ends" {
 				machine.Silence = 200 * time.Millisecond
 			}
-			err := machine.Run(t.Context(), func(r job.Record) {
+			_, err := machine.Run(t.Context(), func(r job.Record) {
 				if len(kinds) < 3 {
 					kinds = append(kinds, r.Kind)
 				}
@@ -86,20 +86,21 @@ func TestRun(t *testing.T) {
 func TestInterruptedRun(t *testing.T) {
 	pid := fakeQEMU(t, `echo '{"kind":"hello"}'; exec sleep 60`)
 	ctx, stop := context.WithCancel(t.Context())
-	err := Machine{}.Run(ctx, func(job.Record) { stop() })
+	_, err := Machine{}.Run(ctx, func(job.Record) { stop() })
 	require.ErrorIs(t, err, context.Canceled)
 	requireGone(t, pid)
 }
 
 func TestWithoutQEMU(t *testing.T) {
 	t.Setenv("PATH", "")
-	require.EqualError(t, Machine{}.Run(t.Context(), nil), "there is no qemu-system-x86_64: apt-get install qemu-system-x86")
+	_, err := Machine{}.Run(t.Context(), nil)
+	require.EqualError(t, err, "there is no qemu-system-x86_64: apt-get install qemu-system-x86")
 }
 
 // TestKilledRun kills a process that runs a machine, as nobody can prepare for.
 func TestKilledRun(t *testing.T) {
 	if os.Getenv("SKBENCH_TEST_RUN") != "" {
-		err := Machine{}.Run(t.Context(), func(job.Record) { fmt.Println("it runs") })
+		_, err := Machine{}.Run(t.Context(), func(job.Record) { fmt.Println("it runs") })
 		t.Fatal("not killed", err)
 	}
 	pid := fakeQEMU(t, `echo '{"kind":"hello"}'; exec sleep 60`)
