@@ -28,6 +28,7 @@ type collector struct {
 	step    string                 // that runs
 	last    cellName               // the test that ended last
 	killers []cellName             // tests that took the guest or their process with them
+	say     func(string)           // told of each test that ended
 	strange []string               // of the step's standard error, the last lines
 	problem error                  // the first that was no test's
 }
@@ -42,9 +43,9 @@ type progress struct {
 	cell   job.Cell
 }
 
-func newCollector(column *Column, out string) *collector {
+func newCollector(column *Column, out string, say func(string)) *collector {
 	return &collector{
-		column: column, out: out, folder: filepath.Join("files", column.Name),
+		say: say, column: column, out: out, folder: filepath.Join("files", column.Name),
 		cells: map[cellName]*job.Cell{}, tests: map[cellName]*progress{}, ended: map[string]bool{},
 	}
 }
@@ -182,6 +183,9 @@ func (c *collector) finish(name cellName, test *progress, action string) {
 	}
 	c.set(cell)
 	c.last = name
+	if !strings.Contains(name.test, "/") {
+		c.say(fmt.Sprintf("kernel %s: %s %s: %s (%.1f s)", c.column.Name, name.suite, name.test, cell.State, cell.Seconds))
+	}
 }
 
 // place is where in the code a line comes from.

@@ -147,7 +147,7 @@ func TestCells(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := newCollector(&Column{Name: "k"}, t.TempDir())
+			c := newCollector(&Column{Name: "k"}, t.TempDir(), func(string) {})
 			story(t, c, test.story)
 			got := map[string]string{}
 			for _, cell := range c.cellsInOrder() {
@@ -162,7 +162,7 @@ func TestCells(t *testing.T) {
 
 func TestFilesStayBelowTheirFolder(t *testing.T) {
 	out := t.TempDir()
-	c := newCollector(&Column{Name: "k"}, out)
+	c := newCollector(&Column{Name: "k"}, out, func(string) {})
 	story(t, c, `> s
 		run A
 		output A see /artefacts/verifier-1.log
@@ -177,7 +177,7 @@ func TestFilesStayBelowTheirFolder(t *testing.T) {
 
 func TestLongLogsAreCut(t *testing.T) {
 	out := t.TempDir()
-	c := newCollector(&Column{Name: "k"}, out)
+	c := newCollector(&Column{Name: "k"}, out, func(string) {})
 	long := strings.Repeat("x", 2*maxLog)
 	c.set(job.Cell{Suite: "s", Name: "A", State: job.Fail, Log: long})
 	cell := c.cells[cellName{"s", "A"}]

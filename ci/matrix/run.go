@@ -114,7 +114,7 @@ func (r *run) share() error {
 
 // column fills in a kernel's column.
 func (r *run) column(ctx context.Context, k kernel.Kernel, column *Column) {
-	c := newCollector(column, r.Out)
+	c := newCollector(column, r.Out, r.say)
 	start := time.Now()
 	var err error
 	if k.Name == kernel.Host {
