@@ -103,8 +103,11 @@ func (c *vectorsCommand) Run(ctx context.Context) error {
 		options.Time = &vector.Measurement{Samples: c.Samples, Runs: c.Iter}
 	}
 	report := vector.Report{JSON: c.JSON, JUnit: c.JUnit, Save: c.Save, Compare: c.Compare}
-	results := vector.RunFiles(ctx, c.Suites, options, nil)
-	if err := report.Write(os.Stdout, results); err != nil {
+	var told error
+	results := vector.RunFiles(ctx, c.Suites, options, func(r *vector.Result) {
+		told = errors.Join(told, report.Suite(os.Stdout, r))
+	})
+	if err := errors.Join(told, report.End(os.Stdout, results)); err != nil {
 		return err
 	}
 	return vector.Err(results)

@@ -13,7 +13,7 @@ func (p *prepared) compare(out *Outcome) (*Failure, error) {
 	var differences []string
 	if !p.want.anyCode && p.want.code != out.Code {
 		kind := p.program.Type()
-		differences = append(differences, fmt.Sprintf("verdict: want %s, got %s", verdictName(kind, p.want.code), verdictName(kind, out.Code)))
+		differences = append(differences, fmt.Sprintf("verdict: want %s, got %s", VerdictOf(kind, p.want.code), VerdictOf(kind, out.Code)))
 	}
 	packetText := p.comparePacket(out)
 	if packetText != "" {

@@ -126,8 +126,8 @@ func slotOf(k contextKind, name string) (slot, bool) {
 	return slots[k][i], true
 }
 
-// encode is the struct that the kernel gets for a packet of so many bytes; nil where it needs none. Devices are found by index.
-func (c *Context) encode(t ebpf.ProgramType, size int, index func(string) (uint32, error)) ([]byte, error) {
+// Encode is the struct that the kernel gets for a packet of so many bytes; nil where it needs none. Devices are found by index.
+func (c *Context) Encode(t ebpf.ProgramType, size int, index func(string) (uint32, error)) ([]byte, error) {
 	kind := contextOf(t)
 	if kind == rawContext {
 		for _, name := range c.names() {

@@ -78,7 +78,7 @@ func (r *runner) prepare(v *Vector, step *Step) (p prepared, err error) {
 func (r *runner) prepareContext(p *prepared) (err error) {
 	kind := p.program.Type()
 	p.in.Meta = p.context.Meta
-	p.in.Context, err = p.context.encode(kind, len(p.in.Packet), r.environment.Index)
+	p.in.Context, err = p.context.Encode(kind, len(p.in.Packet), r.environment.Index)
 	if err == nil && p.in.Context == nil && len(p.step.Want.Context.names()) > 0 && contextOf(kind) != rawContext {
 		p.in.Context = emptyContext(contextOf(kind), len(p.in.Packet))
 	}
@@ -89,7 +89,7 @@ func (r *runner) prepareWant(p *prepared) (err error) {
 	want := &p.step.Want
 	p.want.anyCode = want.Verdict == ""
 	if !p.want.anyCode {
-		if p.want.code, err = want.Verdict.code(p.program.Type()); err != nil {
+		if p.want.code, err = want.Verdict.Code(p.program.Type()); err != nil {
 			return want.at("verdict").errorf("%w", err)
 		}
 	}

@@ -17,9 +17,17 @@ type Report struct {
 	Compare string // earlier such file to compare with; "" is none
 }
 
-// Write writes results to w, and to the files that the report names.
-func (r *Report) Write(w io.Writer, results []*Result) error {
-	if err := r.writeList(w, results); err != nil {
+// Suite writes the result of one suite to w, when it is there.
+func (r *Report) Suite(w io.Writer, result *Result) error {
+	if r.JSON {
+		return WriteEvents(w, result)
+	}
+	return writeSuite(w, result)
+}
+
+// End writes what holds of all suites to w, and the files that the report names.
+func (r *Report) End(w io.Writer, results []*Result) error {
+	if err := r.end(w, results); err != nil {
 		return err
 	}
 	if r.Save != "" {
@@ -37,14 +45,16 @@ func (r *Report) Write(w io.Writer, results []*Result) error {
 	return os.WriteFile(r.JUnit, out.Bytes(), 0o644)
 }
 
-func (r *Report) writeList(w io.Writer, results []*Result) (err error) {
+func (r *Report) end(w io.Writer, results []*Result) (err error) {
 	if r.JSON {
-		for _, result := range results {
-			err = first(err, WriteEvents(w, result))
-		}
-		return err
+		return nil
 	}
-	if err := WriteTerse(w, results); err != nil || allVerified(results) == nil {
+	passed, failed := 0, 0
+	for _, result := range results {
+		failed += result.Failed()
+		passed += len(result.Vectors) - result.Failed()
+	}
+	if _, err := fmt.Fprintf(w, "%d passed, %d failed\n", passed, failed); err != nil || allVerified(results) == nil {
 		return err
 	}
 	var before []Verified
@@ -56,31 +66,25 @@ func (r *Report) writeList(w io.Writer, results []*Result) (err error) {
 	return WriteVerified(w, results, before)
 }
 
-// WriteTerse writes a line for each suite, what failed under it, and a last line that counts.
-func WriteTerse(w io.Writer, results []*Result) error {
+// writeSuite writes a line for the suite, and what failed and what was measured under it.
+func writeSuite(w io.Writer, r *Result) error {
 	var out strings.Builder
-	passed, failed := 0, 0
-	for _, r := range results {
-		bad := r.Failed()
-		passed, failed = passed+len(r.Vectors)-bad, failed+bad
-		mark := "ok  "
-		if bad > 0 || r.Err != nil {
-			mark = "FAIL"
+	mark := "ok  "
+	if r.Failed() > 0 || r.Err != nil {
+		mark = "FAIL"
+	}
+	fmt.Fprintf(&out, "%s  %s  %s  %s\n", mark, r.Suite, plural(len(r.Vectors), "vector"), r.Duration.Round(time.Microsecond))
+	for _, v := range r.Vectors {
+		if v.Timing != nil {
+			fmt.Fprintf(&out, "      %s: %s\n", v.Name, v.Timing)
 		}
-		fmt.Fprintf(&out, "%s  %s  %s  %s\n", mark, r.Suite, plural(len(r.Vectors), "vector"), r.Duration.Round(time.Microsecond))
-		for _, v := range r.Vectors {
-			if v.Timing != nil {
-				fmt.Fprintf(&out, "      %s: %s\n", v.Name, v.Timing)
-			}
-			if v.Failure != nil {
-				fmt.Fprintf(&out, "      %s\n%s\n", v.Name, indent(v.Failure.String(), "        "))
-			}
-		}
-		if r.Err != nil {
-			fmt.Fprintf(&out, "      %s\n", r.Err)
+		if v.Failure != nil {
+			fmt.Fprintf(&out, "      %s\n%s\n", v.Name, indent(v.Failure.String(), "        "))
 		}
 	}
-	fmt.Fprintf(&out, "%d passed, %d failed\n", passed, failed)
+	if r.Err != nil {
+		fmt.Fprintf(&out, "      %s\n", r.Err)
+	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }

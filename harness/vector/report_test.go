@@ -27,7 +27,11 @@ var results = []*vector.Result{
 
 func TestTerseReport(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, vector.WriteTerse(&out, results))
+	var report vector.Report
+	for _, r := range results {
+		require.NoError(t, report.Suite(&out, r))
+	}
+	require.NoError(t, report.End(&out, results))
 	require.Equal(t, `ok    good  1 vector  2ms
 FAIL  bad  2 vectors  0s
       c

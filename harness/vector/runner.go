@@ -43,6 +43,9 @@ func RunFiles(ctx context.Context, files []string, o Options, done func(*Result)
 		}
 		for _, suite := range suites {
 			add(suite.Run(ctx, o), file)
+			if ctx.Err() != nil {
+				return results
+			}
 		}
 	}
 	return results

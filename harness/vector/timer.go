@@ -117,7 +117,7 @@ func (t *Timer) check() error {
 
 func (t *Timer) wrong(i int, code uint32) error {
 	kind := t.program.Type()
-	return fmt.Errorf("packet %d: want %s, got %s", i+1, verdictName(kind, t.packets[i].Code), verdictName(kind, code))
+	return fmt.Errorf("packet %d: want %s, got %s", i+1, VerdictOf(kind, t.packets[i].Code), VerdictOf(kind, code))
 }
 
 func etherType(frame []byte) uint32 { return uint32(frame[12]) | uint32(frame[13])<<8 } // as skb->protocol has it

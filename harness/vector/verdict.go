@@ -52,8 +52,8 @@ func verdictsOf(t ebpf.ProgramType) map[string]int32 {
 	return nil
 }
 
-// verdictName is what a type of program calls a return value.
-func verdictName(t ebpf.ProgramType, code uint32) Verdict {
+// VerdictOf is what a type of program calls a return value.
+func VerdictOf(t ebpf.ProgramType, code uint32) Verdict {
 	for name, value := range verdictsOf(t) {
 		if value == int32(code) {
 			return Verdict(name)
@@ -62,8 +62,8 @@ func verdictName(t ebpf.ProgramType, code uint32) Verdict {
 	return Verdict(strconv.FormatUint(uint64(code), 10))
 }
 
-// code is the return value that a verdict names.
-func (v Verdict) code(t ebpf.ProgramType) (uint32, error) {
+// Code is the return value that a verdict names.
+func (v Verdict) Code(t ebpf.ProgramType) (uint32, error) {
 	known := verdictsOf(t)
 	if value, ok := known[string(v)]; ok {
 		return uint32(value), nil

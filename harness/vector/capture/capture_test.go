@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -150,4 +151,53 @@ func FuzzReader(f *testing.F) {
 		}
 		require.LessOrEqual(t, bytes, len(content))
 	})
+}
+
+// repeated is a head, and then one block time and again.
+type repeated struct {
+	rest, block []byte
+	left        int
+}
+
+func (r *repeated) Read(into []byte) (int, error) {
+	if len(r.rest) == 0 {
+		if r.left == 0 {
+			return 0, io.EOF
+		}
+		r.left--
+		r.rest = r.block
+	}
+	n := copy(into, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// A gigabyte costs what a frame costs.
+func TestCapturesAreNotKeptInMemory(t *testing.T) {
+	const frames = 700_000 // of 1,500 bytes
+	head, one := pcap(binary.LittleEndian, 0xa1b2c3d4, 1), pcap(binary.LittleEndian, 0xa1b2c3d4, 1, three[2])
+	ngHead, ngOne := pcapng(binary.LittleEndian), pcapng(binary.LittleEndian, three[2])
+	for name, in := range map[string]*repeated{
+		"pcap":   {rest: head, block: one[len(head):], left: frames},
+		"pcapng": {rest: ngHead, block: ngOne[len(ngHead):], left: frames},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			r, err := capture.New(in)
+			require.NoError(t, err)
+			count := 0
+			for {
+				f, err := r.Next()
+				if err == io.EOF {
+					break
+				}
+				require.NoError(t, err)
+				count = f.Number
+			}
+			runtime.ReadMemStats(&after)
+			require.Equal(t, frames, count)
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "bytes allocated for a gigabyte")
+		})
+	}
 }

@@ -1,0 +1,59 @@
+package vector_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/skbench/skbench/harness/vector"
+)
+
+// Any text is suites or a mistake that is told.
+func FuzzReadSuites(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	require.NoError(f, err)
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(string(content))
+	}
+	for _, text := range []string{
+		"a: &a [*a]", "a: &a {<<: *a}", "? [a]\n: b", "a: !!binary b", "vectors: [{each: [{}]}]", "vectors: [{each: [{a: b}], name: $$a$a}]",
+		"object: x\nvectors: [{packet: {hex: 00}, want: {verdict: 1, packet: unchanged}}]", "vectors: [{packet: {tcp: , raw: {zeros: 9}}}]",
+		"maps: {a: {entries: [{key: {hex: 00}, cpus: [1], map: []}], exact: true, count: 1}}", "a: |\n b\n---\n--- \n...", "{a: {b: {c: [[[", "- - - - -",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		suites, err := vector.ReadSuites("x.yaml", []byte(text))
+		if err == nil {
+			require.NotEmpty(t, suites)
+			return
+		}
+		var input *vector.InputError
+		require.ErrorAs(t, err, &input)
+		require.NotEmpty(t, input.Text)
+	})
+}
+
+// Any bytes are an object or a mistake that is told.
+func FuzzReadObject(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.o")
+	require.NoError(f, err)
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(content)
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		object, err := vector.ReadObject("x.o", content)
+		if err == nil {
+			object.Programs()
+			return
+		}
+		var input *vector.InputError
+		require.ErrorAs(t, err, &input)
+	})
+}
