@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -117,6 +118,15 @@ func (n *Node) Misdirect(f, to Frontend) error {
 
 // MaglevTable is the table that flows to backends of these names choose by.
 var MaglevTable = maglev
+
+// ForgetSockets empties the tables of sockets.
+func (n *Node) ForgetSockets() error {
+	var errs []error
+	for _, table := range []*ebpf.Map{n.Maps.SockNamed, n.Maps.SockKept} {
+		errs = append(errs, eachSocket(table, func(key, _ sockSockPeer) error { return table.Delete(key) }))
+	}
+	return errors.Join(errs...)
+}
 
 // Rejected is what Load makes of an error.
 var Rejected = rejected

@@ -1,6 +1,7 @@
 package bpf_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -136,12 +137,20 @@ func (s plain) send(name []byte) error {
 	return nil
 }
 
-// receive returns where the next datagram came from, as recvfrom(2) tells.
-func (s plain) receive() netip.AddrPort {
+// receive returns where the next answer came from, as recvfrom(2) tells, and which port of the client says that it sent it.
+func (s plain) receive() (from netip.AddrPort, port uint16) {
 	s.Helper()
-	_, from, err := unix.Recvfrom(s.fd, make([]byte, 100), 0)
+	answer := make([]byte, 2)
+	_, sa, err := unix.Recvfrom(s.fd, answer, 0)
 	require.NoError(s, err)
-	return named(from)
+	return named(sa), binary.BigEndian.Uint16(answer)
+}
+
+// from is where the next answer came from.
+func (s plain) from() netip.AddrPort {
+	s.Helper()
+	from, _ := s.receive()
+	return from
 }
 
 func (s plain) peer() netip.AddrPort {
@@ -161,7 +170,7 @@ func named(sa unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// echo answers what comes to a port of the client until the test ends, by UDP, and lets TCP connect.
+// echo answers what comes to a port of the client until the test ends, by UDP with the port's number, and lets TCP connect.
 func (r *socketRig) echo(t testing.TB, port uint16) {
 	t.Helper()
 	p := startSockets(t, r.network, "client")
@@ -174,11 +183,11 @@ func (r *socketRig) echo(t testing.TB, port uint16) {
 		t.Cleanup(func() { conn.Close() })
 		go func() {
 			for b := make([]byte, 100); ; {
-				n, from, err := conn.ReadFrom(b)
+				_, from, err := conn.ReadFrom(b)
 				if err != nil {
 					return
 				}
-				conn.WriteTo(b[:n], from)
+				conn.WriteTo(binary.BigEndian.AppendUint16(nil, port), from)
 			}
 		}()
 	}

@@ -24,7 +24,7 @@ func TestSocketsAreCounted(t *testing.T) {
 			r.serve(t, bpf.UDP, vip(f, 1), 53)
 			s := open(t, r.pod, domains[f], unix.SOCK_DGRAM, 0)
 			require.NoError(t, s.send(sockaddr(vip(f, 1), f)))
-			require.Equal(t, vip(f, 1), s.receive())
+			require.Equal(t, vip(f, 1), s.from())
 			require.NoError(t, s.connect(sockaddr(vip(f, 1), f)))
 			require.Equal(t, vip(f, 1), s.peer())
 			balanced, restored = balanced+1, restored+1
@@ -58,13 +58,13 @@ func TestMappedAddresses(t *testing.T) {
 	require.Equal(t, mapped, stream.peer())
 	datagrams := open(t, r.pod, unix.AF_INET6, unix.SOCK_DGRAM, 0)
 	require.NoError(t, datagrams.send(sockaddr(mapped, v6)))
-	require.Equal(t, mapped, datagrams.receive())
+	require.Equal(t, mapped, datagrams.from())
 	require.NoError(t, datagrams.send(sockaddr(vip(v4, 1), v4)), "by a plain IPv4 address, too")
-	require.Equal(t, mapped, datagrams.receive())
+	require.Equal(t, mapped, datagrams.from())
 	require.NoError(t, datagrams.connect(sockaddr(mapped, v6)))
 	require.Equal(t, mapped, datagrams.peer())
 	require.NoError(t, datagrams.send(nil))
-	require.Equal(t, mapped, datagrams.receive())
+	require.Equal(t, mapped, datagrams.from())
 	require.NoError(t, datagrams.connect(sockaddr(vip(v4, 1), v4)))
 	require.Equal(t, mapped, datagrams.peer())
 
@@ -166,16 +166,16 @@ func TestMoreSocketsThanTheTableHolds(t *testing.T) {
 	for range sockets {
 		s := open(t, r.pod, unix.AF_INET, unix.SOCK_DGRAM, 0)
 		require.NoError(t, s.send(sockaddr(vip(v4, 1), v4)))
-		require.Equal(t, vip(v4, 1), s.receive(), "its own entry is the newest")
+		require.Equal(t, vip(v4, 1), s.from(), "its own entry is the newest")
 	}
 	peers, err := r.SocketPeers()
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(peers), room)
 	require.NotEmpty(t, peers)
 
-	require.Equal(t, client.at(v4, 53), eldest.receive(), "the answer came, and by which name it was asked for is forgotten")
+	require.Equal(t, client.at(v4, 53), eldest.from(), "the answer came, and by which name it was asked for is forgotten")
 	require.NoError(t, eldest.send(sockaddr(vip(v4, 1), v4)))
-	require.Equal(t, vip(v4, 1), eldest.receive())
+	require.Equal(t, vip(v4, 1), eldest.from())
 }
 
 // A socket that is closed leaves nothing of what it was connected to.

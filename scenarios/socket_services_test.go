@@ -48,8 +48,9 @@ func TestSocketReachesServicesByEveryAddress(t *testing.T) {
 			lab.AddService(t, onHost)
 
 			network := strings.ToLower(port(0).Protocol.String())
-			reaches := func(client *harness.Machine, how string, to netip.AddrPort, backend *harness.Machine) {
+			reaches := func(client *harness.Machine, how string, to netip.AddrPort, backend *harness.Machine, needs ...*feature.Feature) {
 				t.Run(network+" from "+client.Name()+" to "+how, func(t *testing.T) {
+					feature.Need(t, needs...)
 					wire := watch(t, lab)
 					conn := client.Dial(t, network, to)
 					require.Equal(t, to, peerOf(t, conn))
@@ -69,7 +70,7 @@ func TestSocketReachesServicesByEveryAddress(t *testing.T) {
 				reaches(client, "a host port of its node", node1.AddrPort(31080), near)
 			}
 			reaches(pod, "a node port of its gateway", netip.AddrPortFrom(pod.Gateway(), 30080), far)
-			reaches(node1, "a node port of its loopback", netip.AddrPortFrom(loopbacks[lab.Family()], 30080), far)
+			reaches(node1, "a node port of its loopback", netip.AddrPortFrom(loopbacks[lab.Family()], 30080), far, feature.NetNSCookie)
 		}
 	})
 }

@@ -101,6 +101,16 @@ func cgroupFolders() error {
 	return nil
 }
 
+func netnsCookie() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	return asNo(err, unix.ENOPROTOOPT)
+}
+
 // jitIsOn reads the switch, which only the machine's own namespace shows.
 func jitIsOn() error {
 	text, err := os.ReadFile("/proc/sys/net/core/bpf_jit_enable")

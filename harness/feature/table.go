@@ -30,6 +30,7 @@ var (
 		Mend: "mount -t cgroup2 none /sys/fs/cgroup/unified", probe: mounted("cgroup2")})
 	CgroupFolders = declare(Feature{Name: "cgroup2 folders of our own", Kind: Machine, Since: mustParse("5.7"), Config: []string{"CONFIG_CGROUPS"},
 		Mend: "run as root where cgroup2 is mounted for writing: socket programs need it, all else works without", probe: cgroupFolders})
+	NetNSCookie      = declare(Feature{Name: "cookies of network namespaces (SO_NETNS_COOKIE)", Kind: Machine, Since: mustParse("5.14"), probe: netnsCookie})
 	PacketSocket     = declare(Feature{Name: "packet sockets", Kind: Machine, Config: []string{"CONFIG_PACKET"}, probe: packetSocket})
 	HardwareCounters = declare(Feature{Name: "hardware performance counters", Kind: Machine, Config: []string{"CONFIG_PERF_EVENTS"},
 		Mend: "most virtual machines have none; CPU time is still measured", probe: hardwareCounter})
