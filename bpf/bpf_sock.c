@@ -59,7 +59,7 @@ static __always_inline int balance_ipv6(struct bpf_sock_addr *ctx, enum trace_po
 	}
 }
 
-/* The kernel looks at the family that the caller claims only after the program. Of another, the bytes mean something else. */
+/* A connecting caller may claim another family than its socket's. The kernel finds out only after the program. */
 
 SEC("cgroup/connect4")
 int connect4(struct bpf_sock_addr *ctx)
@@ -73,19 +73,17 @@ int connect6(struct bpf_sock_addr *ctx)
 	return ctx->user_family == AF_INET6 ? balance_ipv6(ctx, POINT_CONNECT) : CALL_GOES_ON;
 }
 
-/* Also for IPv6 sockets that send to an IPv4 address. For UDP, no family at all means IPv4. */
+/* Also for IPv6 sockets that send to an IPv4 address. Here the kernel has looked at the family; for UDP, none means IPv4. */
 SEC("cgroup/sendmsg4")
 int sendmsg4(struct bpf_sock_addr *ctx)
 {
-	if (ctx->user_family != AF_INET && ctx->user_family != AF_UNSPEC)
-		return CALL_GOES_ON;
 	return balance_ipv4(ctx, POINT_SENDMSG);
 }
 
 SEC("cgroup/sendmsg6")
 int sendmsg6(struct bpf_sock_addr *ctx)
 {
-	return ctx->user_family == AF_INET6 ? balance_ipv6(ctx, POINT_SENDMSG) : CALL_GOES_ON;
+	return balance_ipv6(ctx, POINT_SENDMSG);
 }
 
 static __always_inline int restore_ipv4(struct bpf_sock_addr *ctx, enum trace_point point)

@@ -153,6 +153,14 @@ func (s plain) from() netip.AddrPort {
 	return from
 }
 
+// cookie is the number by which programs know the socket.
+func (s plain) cookie() uint64 {
+	s.Helper()
+	cookie, err := unix.GetsockoptUint64(s.fd, unix.SOL_SOCKET, unix.SO_COOKIE)
+	require.NoError(s, err)
+	return cookie
+}
+
 func (s plain) peer() netip.AddrPort {
 	s.Helper()
 	sa, err := unix.Getpeername(s.fd)

@@ -95,7 +95,9 @@ func TestSocketInAPodHasALoopbackOfItsOwn(t *testing.T) {
 	t.Parallel()
 	feature.Need(t, feature.EBPFSockets)
 	onlyEBPF.Run(t, topo.Cluster(1), func(t *testing.T, lab *harness.Lab) {
-		lab.AddService(t, harness.NodePort(30080, packet.TCPPort(80), lab.Pod("web-on-node1")))
+		web := lab.Pod("web-on-node1")
+		answer(t, web, packet.TCPPort(80))
+		lab.AddService(t, harness.NodePort(30080, packet.TCPPort(80), web))
 		to := netip.AddrPortFrom(loopbacks[lab.Family()], 30080)
 		_, err := lab.Pod("client-on-node1").DialContext(t.Context(), "tcp", to.String())
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
@@ -124,7 +126,9 @@ func TestSocketIsRefusedWithoutBackends(t *testing.T) {
 					defer service.Remove(t)
 					before := lab.Drops(t)["node1"][c.reason]
 					calls := uint64(1)
-					_, err := client.DialContext(t.Context(), strings.ToLower(port.Protocol.String()), service.AddrPort().String())
+					ctx, cancel := context.WithTimeout(t.Context(), patience)
+					defer cancel()
+					_, err := client.DialContext(ctx, strings.ToLower(port.Protocol.String()), service.AddrPort().String())
 					require.ErrorIs(t, err, syscall.ECONNREFUSED)
 					if port.Protocol == packet.ProtocolUDP {
 						calls++

@@ -34,7 +34,6 @@ typedef _Bool bool;
 #define ECONNREFUSED 111
 
 /* sys/socket.h */
-#define AF_UNSPEC 0
 #define AF_INET 2
 #define AF_INET6 10
 

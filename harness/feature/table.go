@@ -77,7 +77,7 @@ var (
 	SockHashUpdate  = helper("4.18", asm.FnSockHashUpdate, ebpf.SockOps)
 	MsgRedirectHash = helper("4.18", asm.FnMsgRedirectHash, ebpf.SkMsg)
 	SocketCookie    = helper("5.12", asm.FnGetSocketCookie, ebpf.CGroupSock)
-	SetRetval       = helper("6.1", asm.FnSetRetval, ebpf.CGroupSockAddr)
+	SetRetval       = declare(Feature{Name: "bpf_set_retval", Kind: Helper, Since: mustParse("6.1"), probe: callsSetRetval})
 	SkLookupTCP     = helper("5.0", asm.FnSkLookupTcp, ebpf.SchedCLS, ebpf.XDP)
 	SkAssign        = helper("5.7", asm.FnSkAssign, ebpf.SchedCLS)
 	GetNetnsCookie  = helper("5.7", asm.FnGetNetnsCookie, ebpf.CGroupSockAddr)
