@@ -17,8 +17,9 @@ type Reader struct {
 	number int
 	next   func() (Frame, error)
 	order  binary.ByteOrder
-	frame  []byte // the last frame, reused
-	block  []byte // of pcapng, the body of the last block, reused
+	head   [16]byte // of the last record or block
+	frame  []byte   // the last frame, reused
+	block  []byte   // of pcapng, the body of the last block, reused
 
 	ethernet []bool // of pcapng: for each interface of the section, whether it is one
 }
@@ -121,11 +122,10 @@ func (r *Reader) pcapHeader() error {
 
 // nextRecord reads one of pcap: seconds, their fraction, captured length, length.
 func (r *Reader) nextRecord() (Frame, error) {
-	var header [16]byte
-	if _, err := io.ReadFull(r.in, header[:]); err != nil {
+	if _, err := io.ReadFull(r.in, r.head[:]); err != nil {
 		return Frame{}, cut(err)
 	}
-	return r.read(r.order.Uint32(header[8:]), r.order.Uint32(header[12:]))
+	return r.read(r.order.Uint32(r.head[8:]), r.order.Uint32(r.head[12:]))
 }
 
 // read reads the bytes of a frame.

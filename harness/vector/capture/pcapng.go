@@ -65,12 +65,12 @@ func (r *Reader) frameOf(device uint32, data []byte, captured, length uint32) (F
 
 // readBlock reads a block: type, length, body, length again. A section header tells the byte order of all that follows.
 func (r *Reader) readBlock() (kind uint32, body []byte, err error) {
-	var head [12]byte
+	head := r.head[:12]
 	if _, err := io.ReadFull(r.in, head[:8]); err != nil {
 		return 0, nil, cut(err)
 	}
 	rest := 8
-	if binary.LittleEndian.Uint32(head[:]) == sectionHeader {
+	if binary.LittleEndian.Uint32(head) == sectionHeader {
 		if _, err := io.ReadFull(r.in, head[8:]); err != nil {
 			return 0, nil, errCut
 		}
@@ -97,5 +97,5 @@ func (r *Reader) readBlock() (kind uint32, body []byte, err error) {
 	if _, err := io.ReadFull(r.in, r.block); err != nil {
 		return 0, nil, errCut
 	}
-	return r.order.Uint32(head[:]), r.block[:size-4], nil
+	return r.order.Uint32(head), r.block[:size-4], nil
 }
