@@ -32,6 +32,8 @@ type matrixPage struct {
 	Features []pageFeatures
 	Logs     []pageLog
 	Facts    []entry
+
+	opens map[*Cell]string // the ids of logs that are there already
 }
 
 type pageKernel struct {
@@ -88,7 +90,7 @@ func pageOfMatrix(m *Matrix) *matrixPage {
 	p := &matrixPage{
 		Style: template.CSS(pageStyle + matrixStyle), Palette: palette,
 		Time: m.Environment["time"], Kernel: m.Environment["kernel"], CPU: m.Environment["cpu"],
-		Verdict: m.Verdict(), Trouble: m.Trouble(), Facts: entries(m.Environment),
+		Verdict: m.Verdict(), Trouble: m.Trouble(), Facts: entries(m.Environment), opens: map[*Cell]string{},
 	}
 	for _, k := range m.Kernels {
 		p.kernel(k)
@@ -170,7 +172,10 @@ func (p *matrixPage) cell(c *Cell, kernel string) pageCell {
 		shown.Text = "since " + c.Since
 	}
 	if c.Log != "" || len(c.Files) > 0 || (c.State.bad() && c.Reason != "") {
-		shown.Log = p.log(pageLog{Title: c.Name + " on " + kernel, Reason: c.Reason, Text: c.Log, Files: c.Files})
+		if p.opens[c] == "" {
+			p.opens[c] = p.log(pageLog{Title: c.Name + " on " + kernel, Reason: c.Reason, Text: c.Log, Files: c.Files})
+		}
+		shown.Log = p.opens[c]
 	}
 	return shown
 }
