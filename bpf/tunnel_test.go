@@ -133,6 +133,7 @@ func TestTunnelCutShort(t *testing.T) {
 	r := newTunnelRig(t)
 	for _, way := range families {
 		for _, f := range families {
+			require.NoError(t, r.PutOwn(world.addr(f)))
 			request := message(bpf.TCP, client.at(f, 40000), node2.at(f, 30080))
 			whole := wire(t, outer(way, f, node2, podA), request)
 			start := l3 + map[family]int{v4: 20, v6: 40}[way]
@@ -151,6 +152,9 @@ func TestTunnelCutShort(t *testing.T) {
 			other[start] ^= 0x20
 			r.run(t, r.xdp(), other).dropped(t, bpf.Invalid)
 			r.run(t, r.fromNetdev(), other).dropped(t, bpf.Invalid)
+			own := wire(t, outer(way, f, node2, node1), message(bpf.TCP, client.at(f, 40000), world.at(f, 80)))
+			own[start] ^= 0x20
+			r.run(t, r.xdp(), own).dropped(t, bpf.Invalid)
 		}
 	}
 	require.Empty(t, r.checkFlows(t))
