@@ -258,6 +258,54 @@ func TestDSRGivesTheStackItsOwn(t *testing.T) {
 	}
 }
 
+// TestDSRRelaysErrors has a router tell node 1 of an answer that never passed it: the error goes to the backend as it came,
+// whether this node knows the flow or another has balanced it, and opens none.
+func TestDSRRelaysErrors(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, withDSR)
+	for _, f := range families {
+		r.serveDirect(t, bpf.UDP, node1.at(f, 80), remote.at(f, 8080))
+		for _, at := range []hook{r.xdp(), r.fromNetdev()} {
+			for _, known := range []int{0, 1} {
+				if known == 1 {
+					r.send(t, at, client, node1, message(bpf.UDP, client.at(f, 40000), node1.at(f, 80)))
+				}
+				out := r.send(t, at, gateway, node1, icmpErrorTo(f, node1))
+				out.became(t, outerIs(f, node1, remote, 63, 0), innerIs(f, 63, 0), icmpErrorTo(f, node1))
+				require.Len(t, r.checkFlows(t), known)
+				require.NoError(t, r.DeleteFlows())
+			}
+		}
+		// To a backend of this node, and about what nobody serves: nothing that is known here.
+		r.serveDirect(t, bpf.UDP, node1.at(f, 80), podA.at(f, 8080))
+		r.send(t, r.xdp(), gateway, node1, icmpErrorTo(f, node1)).untouched(t)
+		require.NoError(t, r.DeleteService(bpf.Frontend{Addr: node1.at(f, 80), Protocol: bpf.UDP}))
+		r.send(t, r.xdp(), gateway, node1, icmpErrorTo(f, node1)).untouched(t)
+		require.Empty(t, r.checkFlows(t))
+	}
+}
+
+// TestDSRDeliversErrors is the other end: the backend hears of the packet as it sent it.
+func TestDSRDeliversErrors(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, withDSR)
+	for _, f := range families {
+		r.expect(t, bpf.UDP, nodePort(f, 80), podA.at(f, 8080))
+		relayed := []packet.Template{outer(f, f, node2, podA), icmpErrorTo(f, node2)}
+		r.send(t, r.fromNetdev(), node2, node1, relayed...).dropped(t, bpf.TunnelService) // of no flow
+		r.send(t, r.fromNetdev(), node2, node1, outer(f, f, node2, podA), message(bpf.UDP, client.at(f, 40000), node2.at(f, 80)))
+		r.send(t, r.xdp(), node2, node1, relayed...).untouched(t)
+		about := packet.UDP{Src: podA.at(f, 8080), Dst: client.at(f, 40000)}
+		out := r.send(t, r.fromNetdev(), node2, node1, relayed...)
+		out.is(t, bpf.RedirectPeer, r.lxcA)
+		if f == v6 {
+			out.became(t, packet.ICMPv6{Src: gateway.ipv6, Dst: podA.ipv6, Type: packet.ICMPv6PacketTooBig, Embedded: about})
+		} else {
+			out.became(t, packet.ICMP{Src: gateway.ipv4, Dst: podA.ipv4, Type: packet.ICMPDestinationUnreachable, Code: 4, Embedded: about})
+		}
+	}
+}
+
 // icmpErrorTo is an ICMP error about a packet that a machine sent to the client.
 func icmpErrorTo(f family, to machine) packet.Template {
 	about := packet.UDP{Src: to.at(f, 80), Dst: client.at(f, 40000)}

@@ -206,7 +206,7 @@ func TestDirectServerReturnTellsHowMuchFits(t *testing.T) {
 		lab.AddService(t, harness.NodePort(30080, packet.TCPPort(80), web))
 
 		sent := client.Send(t, packet.Layers{ipHeader(client.Addr(), node1.Addr(), 0), packet.TCP{Dst: node1.AddrPort(30080), Payload: make([]byte, 1440-ipv6More(lab))}})
-		client.Expect(t, doesNotFit(node1.Addr(), uint16(1480-ipv6More(lab))))
+		client.Expect(t, tooLong(node1.Addr(), client.Addr(), uint16(1480-ipv6More(lab)), nil))
 		web.ExpectNone(t, packet.TCP{Dst: web.AddrPort(80)})
 		lab.Trace(t, sent).Passed(t, "node1/eth0 from-netdev REJECT TOO_BIG")
 
@@ -220,12 +220,26 @@ func TestDirectServerReturnTellsHowMuchFits(t *testing.T) {
 	})
 }
 
-// doesNotFit is what a router says of a packet that is longer than that.
-func doesNotFit(router netip.Addr, mtu uint16) packet.Template {
+// S6, S12: a router on the way of an answer complains to node1, whose address it saw; the pod hears of the packet as it sent it.
+func TestDirectServerReturnHearsOfErrors(t *testing.T) {
+	t.Parallel()
+	direct.Run(t, topo.Cluster(3), func(t *testing.T, lab *harness.Lab) {
+		client, node1, web := lab.Host("client"), lab.Node("node1"), lab.Pod("web-on-node3")
+		lab.AddService(t, harness.NodePort(30080, packet.TCPPort(80), web))
+		sent := client.Send(t, tcp.request(node1.AddrPort(30080)))
+		web.Expect(t, tcp.request(web.AddrPort(80)))
+
+		client.Send(t, tooLong(client.Addr(), node1.Addr(), 1400, packet.TCP{Src: node1.AddrPort(30080), Dst: sent.Src()}))
+		web.Expect(t, tooLong(client.Addr(), web.Addr(), 1400, packet.TCP{Src: web.AddrPort(80), Dst: sent.Src()}))
+	})
+}
+
+// tooLong is what a router says to a machine of a packet that has more than mtu bytes; nil is any.
+func tooLong(router, to netip.Addr, mtu uint16, about packet.Template) packet.Template {
 	if router.Is6() {
-		return packet.ICMPv6{Src: router, Type: packet.ICMPv6PacketTooBig, MTU: uint32(mtu)}
+		return packet.ICMPv6{Src: router, Dst: to, Type: packet.ICMPv6PacketTooBig, MTU: uint32(mtu), Embedded: about}
 	}
-	return packet.ICMP{Src: router, Type: packet.ICMPDestinationUnreachable, Code: packet.ICMPFragmentationNeeded, MTU: mtu}
+	return packet.ICMP{Src: router, Dst: to, Type: packet.ICMPDestinationUnreachable, Code: packet.ICMPFragmentationNeeded, MTU: mtu, Embedded: about}
 }
 
 // ipv6More is how much longer an IP header is in the lab's family than in IPv4.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -164,6 +165,7 @@ func TestConnectionsGoOnWhenABalancerDies(t *testing.T) {
 		conns := make([]net.Conn, connections)
 		for i := range conns {
 			conns[i] = client.Dial(t, "tcp", service.addr)
+			require.NoError(t, conns[i].SetDeadline(time.Now().Add(20*time.Second))) // lost packets come again after 200 ms and more
 		}
 		talk := func() []string { return askAll(t, conns) }
 		before := talk()
@@ -194,6 +196,22 @@ func TestConnectionsGoOnWhenABalancerDies(t *testing.T) {
 		require.NoError(t, lab.Network().SetPort("balancer3", true))
 		withdraw(t, lab, "nobody")
 		require.Equal(t, before, talk(), "after all balancers are back")
+	})
+}
+
+// B1: a router on the way of an answer says that it is too long. Whichever balancer hears of it, the server that answered is
+// told, and its stack understands.
+func TestServersHearOfErrors(t *testing.T) {
+	t.Parallel()
+	harness.Datapaths{l4lb.Datapath()}.Run(t, topo.Balancers(3, 4), func(t *testing.T, lab *harness.Lab) {
+		client, router, service := lab.Host("client"), lab.Host("router"), balance(t, lab, packet.TCPPort(80))
+		for flow := range 32 {
+			request := client.Send(t, packet.TCP{Src: client.AddrPort(uint16(20000 + flow)), Dst: service.addr, Flags: packet.SYN})
+			server := lab.Trace(t, request).Reached(t, service.servers...)
+			answer := packet.TCP{Src: service.addr, Dst: request.Src()}
+			router.Send(t, tooLong(router.Addr(), service.addr.Addr(), 1400, answer)) // by way of the first balancer
+			server.Expect(t, tooLong(router.Addr(), service.addr.Addr(), 1400, answer))
+		}
 	})
 }
 

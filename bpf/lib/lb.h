@@ -116,9 +116,19 @@ __noinline int lb_open_flow(struct context *ctx, enum side side, __u32 ipv6)
 	return flow_open(ctx, SNAT_TRIES);
 }
 
+/* What lb_choose() found is on another machine, and answers itself. */
+static __always_inline bool lb_goes_direct(const struct ct_entry *forward)
+{
+	return (forward->flags & CT_ENCAP) && endpoint_none(endpoint_lookup(&forward->daddr)) &&
+	       !is_node_address(&forward->daddr);
+}
+
 /*
  * Opens a flow to the service that pkt is addressed to. *entry is the flow, or
  * NULL when there is no such service. Returns a drop reason.
+ *
+ * An error about an answer that went past this node (see dsr.h) opens none: it
+ * only goes to the backend that the flow would have here.
  */
 static __always_inline int lb_open(struct context *ctx, const struct packet *pkt, enum side side,
 				   struct ct_entry **entry)
@@ -129,13 +139,18 @@ static __always_inline int lb_open(struct context *ctx, const struct packet *pkt
 	int reason;
 
 	*entry = NULL;
-	if (!number || !opens_flow(pkt))
+	if (!number || pkt->echo_reply || (pkt->quote_off && !config.dsr))
 		return DROP_NONE;
 	slow = slow_path_of();
 	if (!slow)
 		return DROP_CT_FULL;
 	slow->tuple = pkt->tuple;
 	reason = lb_choose(*number, side);
+	if (pkt->quote_off) {
+		if (!reason && lb_goes_direct(&slow->forward))
+			*entry = &slow->forward;
+		return DROP_NONE;
+	}
 	if (reason == NOT_SERVED)
 		return DROP_NONE;
 	if (!reason)
