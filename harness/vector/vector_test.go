@@ -8,7 +8,7 @@ import (
 )
 
 func TestPrograms(t *testing.T) {
-	for _, suite := range []string{"mirror", "tables", "calls"} {
+	for _, suite := range []string{"mirror", "tables", "calls", "kinds"} {
 		vector.Run(t, "testdata/"+suite+".yaml")
 	}
 }
