@@ -167,10 +167,14 @@ func BenchmarkLoad(b *testing.B) {
 				node, err := bpf.Load(config, bpf.Options{Sizes: smallMaps})
 				require.NoError(b, err)
 				b.StopTimer()
-				for name, program := range map[string]*ebpf.Program{
+				programs := map[string]*ebpf.Program{
 					"xdp": node.Programs.XDPEntry, "from-netdev": node.Programs.FromNetdev, "to-netdev": node.Programs.ToNetdev,
 					"from-container": node.Programs.FromContainer, "to-container": node.Programs.ToContainer,
-				} {
+				}
+				for _, s := range node.Programs.Sockets {
+					programs[s.Place.String()] = s.Program
+				}
+				for name, program := range programs {
 					info, err := program.Info()
 					require.NoError(b, err)
 					if verified, ok := info.VerifiedInstructions(); ok {
