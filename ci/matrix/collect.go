@@ -184,7 +184,7 @@ func (c *collector) finish(name cellName, test *progress, action string) {
 	c.set(cell)
 	c.last = name
 	if !strings.Contains(name.test, "/") {
-		c.say(fmt.Sprintf("kernel %s: %s %s: %s (%.1f s)", c.column.Name, name.suite, name.test, cell.State, cell.Seconds))
+		c.say(fmt.Sprintf("kernel %s: %s %s: %s", c.column.Name, name.suite, name.test, cell.State))
 	}
 }
 

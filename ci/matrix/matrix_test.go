@@ -16,6 +16,9 @@ import (
 // needQEMU skips where there is no QEMU. `make setup-matrix` installs it.
 func needQEMU(t *testing.T) {
 	t.Helper()
+	if underRace {
+		t.Skip("runs without the race detector")
+	}
 	if _, err := exec.LookPath(vm.Command); err != nil {
 		t.Skipf("needs %s: make setup-matrix", vm.Command)
 	}
