@@ -157,3 +157,13 @@ func Enumerators(name string) (map[uint64]string, error) {
 
 // ResumeRedirecting takes StopRedirecting back.
 func (n *Node) ResumeRedirecting() error { return n.maps[redirMapStopped].Put(uint32(0), uint32(0)) }
+
+// LoadSessions loads nothing but what follows and redirects sessions.
+func LoadSessions(opts Options) (*Node, error) {
+	node := &Node{maps: map[string]*ebpf.Map{}, programs: map[string]*ebpf.Program{}}
+	if err := node.loadSessions(opts); err != nil {
+		return nil, errors.Join(err, node.Close())
+	}
+	node.name()
+	return node, nil
+}

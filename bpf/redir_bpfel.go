@@ -52,7 +52,7 @@ const (
 	redirMapStopped          = "stopped"
 	redirProgRedirectMessage = "redirect_message"
 	redirVarHasRdonlyCast    = "has_rdonly_cast"
-	redirVarHasTaskRegs      = "has_task_regs"
+	redirVarHasSyscallRegs   = "has_syscall_regs"
 )
 
 // loadRedir returns the embedded CollectionSpec for redir.
@@ -115,8 +115,8 @@ type redirMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type redirVariableSpecs struct {
-	HasRdonlyCast *ebpf.VariableSpec `ebpf:"has_rdonly_cast"`
-	HasTaskRegs   *ebpf.VariableSpec `ebpf:"has_task_regs"`
+	HasRdonlyCast  *ebpf.VariableSpec `ebpf:"has_rdonly_cast"`
+	HasSyscallRegs *ebpf.VariableSpec `ebpf:"has_syscall_regs"`
 }
 
 // redirObjects contains all objects after they have been loaded into the kernel.
@@ -160,8 +160,8 @@ func (m *redirMaps) Close() error {
 //
 // It can be passed to loadRedirObjects or ebpf.CollectionSpec.LoadAndAssign.
 type redirVariables struct {
-	HasRdonlyCast *ebpf.Variable `ebpf:"has_rdonly_cast"`
-	HasTaskRegs   *ebpf.Variable `ebpf:"has_task_regs"`
+	HasRdonlyCast  *ebpf.Variable `ebpf:"has_rdonly_cast"`
+	HasSyscallRegs *ebpf.Variable `ebpf:"has_syscall_regs"`
 }
 
 // redirPrograms contains all programs after they have been loaded into the kernel.

@@ -180,7 +180,7 @@ func TestProgramsReplaced(t *testing.T) {
 	client, server := s.connect(t, v4, "a", "b")
 	say(t, client, "old ")
 
-	next, err := bpf.Load(goodConfig(), bpf.Options{Sizes: smallMaps, RedirectSessions: true, WithoutSockets: true})
+	next, err := bpf.LoadSessions(bpf.Options{Sizes: smallMaps})
 	require.NoError(t, err)
 	defer next.Close()
 	for _, pod := range s.network.Topology().Pods[:2] {

@@ -100,8 +100,8 @@ func (n *Node) SessionMetrics() (SessionMetrics, error) {
 
 // sight is what bpf_redir may know of the kernel's own structures.
 type sight struct {
-	rdonlyCast bool // typed memory: else by bpf_probe_read_kernel
-	taskRegs   bool // and the arguments of the system call that sends
+	rdonlyCast  bool // typed memory: else by bpf_probe_read_kernel
+	syscallRegs bool // and the arguments of the system call that sends
 }
 
 // CanRedirectSessions returns why this kernel cannot redirect the messages of TCP sessions from socket to socket without
@@ -127,7 +127,7 @@ var kernelSight = sync.OnceValues(func() (sight, error) {
 				"which needs bpf_rdonly_cast (Linux 6.2) or a kernel that is not in lockdown=confidentiality: %w", err)
 		}
 	}
-	s.taskRegs = runtime.GOARCH == "amd64" && features.HaveProgramHelper(ebpf.SkMsg, asm.FnTaskPtRegs) == nil
+	s.syscallRegs = runtime.GOARCH == "amd64"
 	return s, nil
 })
 
@@ -142,7 +142,7 @@ func (n *Node) loadSessions(opts Options) error {
 		constants map[string]uint8
 	}{
 		{loadSockops, nil},
-		{loadRedir, map[string]uint8{redirVarHasRdonlyCast: flag(sight.rdonlyCast), redirVarHasTaskRegs: flag(sight.taskRegs)}},
+		{loadRedir, map[string]uint8{redirVarHasRdonlyCast: flag(sight.rdonlyCast), redirVarHasSyscallRegs: flag(sight.syscallRegs)}},
 	} {
 		spec, err := object.load()
 		if err != nil {

@@ -45,8 +45,7 @@ func newSessions(t testing.TB, options bpf.Options, changes ...func(*bpf.Endpoin
 	t.Cleanup(func() { require.NoError(t, network.Close()) })
 	s := &sessions{network: network, sockets: map[string]*socket.Process{}}
 
-	options.RedirectSessions, options.WithoutSockets = true, true
-	s.Node, err = bpf.Load(goodConfig(), options)
+	s.Node, err = bpf.LoadSessions(options)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	for _, pod := range topology.Pods[:2] {

@@ -72,6 +72,10 @@ struct sk_msg {
 	struct sock *sk_redir; /* where it was redirected to; no reference is held */
 } KERNEL;
 
+struct task_struct {
+	void *stack; /* its lowest address */
+} KERNEL;
+
 /* Registers of the system call that a process is in. */
 struct pt_regs {
 	unsigned long r10; /* x86-64 */

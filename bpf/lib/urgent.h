@@ -17,21 +17,31 @@
 #define NR_SENDMSG  46 /* the third */
 #define NR_SENDMMSG 307
 
-const volatile __u8 has_task_regs; /* bpf_task_pt_regs, 5.15, and the registers are those of x86-64 */
+const volatile __u8 has_syscall_regs; /* the registers are those of x86-64 */
+
+#define THREAD_SIZE 16384 /* the kernel's stack of a process, at whose end the registers are; bpf_task_pt_regs: 5.15 */
+
+static __always_inline __u64 syscall_regs(void)
+{
+	if (has_rdonly_cast)
+		return bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
+	return (__u64)kernel_read(struct task_struct, bpf_get_current_task(), stack) + THREAD_SIZE -
+	       __builtin_preserve_type_info(*(struct pt_regs *)0, 1 /* size */);
+}
 
 static __always_inline bool is_urgent(void)
 {
-	const struct pt_regs *regs;
+	__u64 regs;
 
-	if (!has_task_regs)
+	if (!has_syscall_regs)
 		return false;
-	regs = (const struct pt_regs *)bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
-	switch (regs->orig_ax) {
+	regs = syscall_regs();
+	switch (kernel_read(struct pt_regs, regs, orig_ax)) {
 	case NR_SENDTO:
 	case NR_SENDMMSG:
-		return regs->r10 & MSG_OOB;
+		return kernel_read(struct pt_regs, regs, r10) & MSG_OOB;
 	case NR_SENDMSG:
-		return regs->dx & MSG_OOB;
+		return kernel_read(struct pt_regs, regs, dx) & MSG_OOB;
 	default:
 		return false;
 	}
