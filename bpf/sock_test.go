@@ -3,11 +3,13 @@ package bpf_test
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/skbench/skbench/bpf"
@@ -218,4 +220,58 @@ func TestRefusalOnOlderKernels(t *testing.T) {
 	s := open(t, r.pod, unix.AF_INET, unix.SOCK_STREAM, 0)
 	require.Equal(t, unix.EPERM, s.connect(sockaddr(vip(v4, 1), v4)))
 	require.EqualValues(t, 1, r.counted(t, bpf.AtConnect, bpf.Drop, bpf.NoBackend))
+}
+
+// While a service changes again and again, every datagram to it goes to a backend of before or of after, and never to another
+// service's; none is refused, and every answer comes under the service's address.
+func TestServicesChangeUnderSockets(t *testing.T) {
+	t.Parallel()
+	const sockets, datagrams = 4, 300
+	r := newSocketRig(t, 1024)
+	for port := uint16(53); port <= 56; port++ {
+		r.echo(t, port)
+	}
+	put := func(to netip.AddrPort, ports ...uint16) error {
+		var backends []netip.AddrPort
+		for _, port := range ports {
+			backends = append(backends, client.at(v4, port))
+		}
+		return r.PutService(bpf.Service{Frontend: bpf.Frontend{Addr: to, Protocol: bpf.UDP}, Backends: at(backends...)})
+	}
+	require.NoError(t, put(vip(v4, 1), 53))
+	require.NoError(t, put(vip(v4, 2), 56))
+
+	var sending errgroup.Group
+	for range sockets {
+		s := open(t, r.pod, unix.AF_INET, unix.SOCK_DGRAM, 0)
+		sending.Go(func() error {
+			for i := range datagrams {
+				to := vip(v4, 1+i%2)
+				if err := s.send(sockaddr(to, v4)); err != nil {
+					return err
+				}
+				answer := make([]byte, 2)
+				_, from, err := unix.Recvfrom(s.fd, answer, 0)
+				if err != nil {
+					return err
+				}
+				if by := binary.BigEndian.Uint16(answer); named(from) != to || (by == 56) != (i%2 == 1) {
+					return fmt.Errorf("%s was asked, port %d answered as %s", to, by, named(from))
+				}
+			}
+			return nil
+		})
+	}
+	done := make(chan error, 1)
+	go func() { done <- sending.Wait() }()
+	for changes := 0; ; changes++ {
+		select {
+		case err := <-done:
+			require.NoError(t, err)
+			require.Greater(t, changes, 2)
+			return
+		default:
+			require.NoError(t, put(vip(v4, 1), [][]uint16{{53}, {54, 55}}[changes%2]...))
+		}
+	}
 }

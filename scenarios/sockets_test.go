@@ -53,6 +53,27 @@ func TestSocketConnectsToTheBackend(t *testing.T) {
 	})
 }
 
+// C9 at the socket: a pod that is its service's only backend talks to itself, and takes itself for the service.
+func TestSocketReachesItsOwnPod(t *testing.T) {
+	t.Parallel()
+	feature.Need(t, feature.EBPFSockets)
+	onlyEBPF.Run(t, topo.Cluster(1), func(t *testing.T, lab *harness.Lab) {
+		web := lab.Pod("web-on-node1")
+		for network, port := range map[string]packet.Port{"tcp": packet.TCPPort(80), "udp": packet.UDPPort(80)} {
+			answer(t, web, port)
+			service := lab.AddService(t, harness.ClusterIP(packet.Port{Protocol: port.Protocol, Number: 8080}, 80, web))
+			wire := watch(t, lab)
+			conn := web.Dial(t, network, service.AddrPort())
+			require.Equal(t, service.AddrPort(), peerOf(t, conn))
+			require.Equal(t, web.Name(), ask(t, conn))
+			require.Equal(t, web.AddrPort(0).Addr(), addrOf(conn.LocalAddr()))
+			wire.never(t, service.AddrPort(), web.AddrPort(80))
+		}
+	})
+}
+
+func addrOf(a net.Addr) netip.Addr { return netip.MustParseAddrPort(a.String()).Addr() }
+
 // S1: a UDP socket that is not connected sends to many services, and is answered by each under the service's own address.
 // With one service it talks to one backend, as a flow would.
 func TestDatagramsComeFromTheirService(t *testing.T) {
