@@ -17,8 +17,8 @@ type Result struct {
 	Err error
 	// Verified is what the verifier said of the suite's programs, if that was asked for.
 	Verified []Verified
-	// Duration is how long all of it took.
-	Duration time.Duration
+	// Duration is how long all of it took, and Running the part of it from the first vector on.
+	Duration, Running time.Duration
 }
 
 // A VectorResult is what became of a vector.

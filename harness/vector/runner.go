@@ -236,6 +236,8 @@ func (r *runner) run(ctx context.Context, result *Result) error {
 		return r.suite.at("maps").errorf("%w", err)
 	}
 	result.Vectors = make([]VectorResult, 0, len(prepared))
+	running := time.Now()
+	defer func() { result.Running = time.Since(running) }()
 	for i := range prepared {
 		if err := ctx.Err(); err != nil {
 			return err
