@@ -16,11 +16,12 @@ import (
 var island = topo.Island{
 	Devices: []topo.IslandDevice{
 		{Name: "nic0", MAC: net.HardwareAddr{2, 0, 0, 0, 0, 9}, Addresses: prefixes("172.16.0.1/12", "fd00:172::1/32")},
-		{Name: "lxc-a"},
+		{Name: "lxc-a", Addresses: prefixes("192.168.0.1/24")},
 	},
 	Routes: []topo.IslandRoute{
 		{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Via: []netip.Addr{netip.MustParseAddr("172.16.0.2")}},
 		{Prefix: netip.MustParsePrefix("10.0.1.1/32"), Device: "lxc-a"},
+		{Prefix: netip.MustParsePrefix("10.9.0.0/16"), Via: []netip.Addr{netip.MustParseAddr("192.168.0.2")}},
 		{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Kind: topo.RouteBlackhole},
 		{Prefix: netip.MustParsePrefix("2001:db8::/32"), Kind: topo.RouteProhibit},
 	},
@@ -49,6 +50,7 @@ func TestIslandIsAsDescribed(t *testing.T) {
 	for command, want := range map[string]string{
 		"ip route get 10.2.3.4":                      "via 172.16.0.2 dev nic0",
 		"ip route get 10.0.1.1":                      "10.0.1.1 dev lxc-a",
+		"ip route get 10.9.0.1":                      "via 192.168.0.2 dev lxc-a",
 		"ip neigh show":                              "172.16.0.2 dev nic0 lladdr 02:00:00:00:00:02 PERMANENT",
 		"ip route":                                   "blackhole 192.0.2.0/24",
 		"ip -6 route":                                "prohibit 2001:db8::/32 dev lo",

@@ -172,9 +172,9 @@ func (r *repeated) Read(into []byte) (int, error) {
 	return n, nil
 }
 
-// A gigabyte costs what a frame costs.
+// 150 MB cost what a frame costs.
 func TestCapturesAreNotKeptInMemory(t *testing.T) {
-	const frames = 700_000 // of 1,500 bytes
+	const frames = 100_000 // of 1,500 bytes
 	head, one := pcap(binary.LittleEndian, 0xa1b2c3d4, 1), pcap(binary.LittleEndian, 0xa1b2c3d4, 1, three[2])
 	ngHead, ngOne := pcapng(binary.LittleEndian), pcapng(binary.LittleEndian, three[2])
 	for name, in := range map[string]*repeated{
@@ -197,7 +197,7 @@ func TestCapturesAreNotKeptInMemory(t *testing.T) {
 			}
 			runtime.ReadMemStats(&after)
 			require.Equal(t, frames, count)
-			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "bytes allocated for a gigabyte")
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "bytes allocated")
 		})
 	}
 }
