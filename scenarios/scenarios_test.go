@@ -13,6 +13,7 @@ import (
 	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/harness/datapath/ebpf"
 	"github.com/skbench/skbench/harness/datapath/iptables"
+	"github.com/skbench/skbench/harness/datapath/ipvs"
 	"github.com/skbench/skbench/harness/datapath/nftables"
 	"github.com/skbench/skbench/harness/packet"
 )
@@ -24,7 +25,7 @@ var everyDatapath = append(harness.Datapaths{ebpf.Datapath()}, kernelDatapaths..
 var onlyEBPF = harness.Datapaths{ebpf.Datapath()}
 
 // kernelDatapaths leave forwarding to the kernel, and services to its netfilter.
-var kernelDatapaths = harness.Datapaths{iptables.Datapath(), nftables.Datapath()}
+var kernelDatapaths = harness.Datapaths{iptables.Datapath(), nftables.Datapath(), ipvs.Datapath()}
 
 // protocol is a kind of exchange: how it is asked and how it is answered.
 type protocol struct {

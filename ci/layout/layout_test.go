@@ -43,6 +43,7 @@ var onlyIn = map[string]string{
 	"github.com/vishvananda/netns":   "topo",
 	"github.com/google/gopacket":     "harness/packet",
 	"github.com/google/nftables":     "harness",
+	"github.com/moby/ipvs":           "harness/datapath/ipvs",
 	"gonum.org/v1/plot":              "reports",
 }
 

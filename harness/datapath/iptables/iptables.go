@@ -25,7 +25,7 @@ func (datapath) Needs() []*feature.Feature { return []*feature.Feature{feature.I
 
 func (datapath) Up(ctx context.Context, network *topo.Network, _ func(harness.Hop)) (harness.Forwarder, error) {
 	return kubeproxy.Up(ctx, network, func(ctx context.Context, m *topo.Machine, n kubeproxy.Node) (kubeproxy.Proxy, error) {
-		return &proxy{machine: m, node: n}, m.RestoreIptables(ctx, n.Family, setUp(n))
+		return &proxy{machine: m, node: n}, m.RestoreIptables(ctx, n.Family, SetUp(n))
 	})
 }
 
@@ -45,9 +45,13 @@ func (p *proxy) Serve(ctx context.Context, c kubeproxy.Change) error {
 	return nil
 }
 
-// Drops reads the counters of the rules that refuse.
 func (p *proxy) Drops(ctx context.Context) (map[kubeproxy.Reason]uint64, error) {
-	saved, err := p.machine.SaveIptables(ctx, p.node.Family, "filter")
+	return Drops(ctx, p.machine, p.node.Family)
+}
+
+// Drops reads the counters of the rules that refuse.
+func Drops(ctx context.Context, m *topo.Machine, family topo.Family) (map[kubeproxy.Reason]uint64, error) {
+	saved, err := m.SaveIptables(ctx, family, "filter")
 	if err != nil {
 		return nil, err
 	}

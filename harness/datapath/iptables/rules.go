@@ -31,6 +31,9 @@ var refusals = map[kubeproxy.Reason]struct{ chain, target string }{
 	kubeproxy.Invalid:        {"SKBENCH-CT-INVALID", "DROP"},
 }
 
+// Refusal is the chain of the filter table that refuses packets for a reason.
+func Refusal(reason kubeproxy.Reason) string { return refusals[reason].chain }
+
 // masqueraded matches the mark that KUBE-MARK-MASQ sets, hostPortMark the one that
 // portmap does.
 var (
@@ -38,11 +41,11 @@ var (
 	hostPortMark = "0x2000/0x2000"
 )
 
-// setUp writes what never changes: the chains that kube-proxy hangs into the builtin
+// SetUp writes what never changes: the chains that kube-proxy hangs into the builtin
 // ones in its iptables mode (pkg/proxy/iptables/proxier.go), those of the plugin
 // portmap for host ports (containernetworking/plugins), and what a network plugin
 // would add: pods that speak to the world are masqueraded.
-func setUp(n kubeproxy.Node) string {
+func SetUp(n kubeproxy.Node) string {
 	w := &writer{}
 	w.line("*filter")
 	w.empty("KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-PROXY-FIREWALL", "KUBE-FORWARD")
@@ -65,7 +68,7 @@ func setUp(n kubeproxy.Node) string {
 		}
 	}
 	w.line("-A FORWARD -j KUBE-FORWARD")
-	w.line("-A KUBE-FORWARD -m conntrack --ctstate INVALID -j %s", refusals[kubeproxy.Invalid].chain)
+	w.line("-A KUBE-FORWARD -m conntrack --ctstate INVALID -j %s", Refusal(kubeproxy.Invalid))
 	w.line("-A KUBE-FORWARD -m mark --mark %s -j ACCEPT", masqueraded)
 	w.line("-A KUBE-FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
 	w.line("COMMIT")
@@ -164,10 +167,10 @@ func (w *writer) filter(services []kubeproxy.Service) {
 				if f.External {
 					chain = "KUBE-EXTERNAL-SERVICES"
 				}
-				w.line("-A %s %s -j %s", chain, to(s, f), refusals[f.Refused].chain)
+				w.line("-A %s %s -j %s", chain, To(s, f), Refusal(f.Refused))
 			}
 			if f.Guarded && f.Served {
-				w.line("-A KUBE-PROXY-FIREWALL %s -j %s", to(s, f), refusals[kubeproxy.NotInRange].chain)
+				w.line("-A KUBE-PROXY-FIREWALL %s -j %s", To(s, f), Refusal(kubeproxy.NotInRange))
 			}
 		}
 	}
@@ -191,7 +194,7 @@ func (w *writer) portals(services []kubeproxy.Service) {
 			if !f.Served {
 				continue
 			}
-			p := portal{"KUBE-SERVICES", to(s, f), frontendChain(s, f)}
+			p := portal{"KUBE-SERVICES", To(s, f), frontendChain(s, f)}
 			if !f.Addr.IsValid() {
 				p.chain, p.matches = "KUBE-NODEPORTS", strings.TrimPrefix(p.matches, toNode) // which led there
 			}

@@ -75,8 +75,8 @@ func on(node string, family topo.Family) kubeproxy.Node {
 
 func TestRulesAreThoseOfKubeProxy(t *testing.T) {
 	t.Parallel()
-	golden(t, "set_up_ipv4.rules", setUp(on("node1", topo.IPv4)))
-	golden(t, "set_up_ipv6.rules", setUp(on("node1", topo.IPv6)))
+	golden(t, "set_up_ipv4.rules", SetUp(on("node1", topo.IPv4)))
+	golden(t, "set_up_ipv6.rules", SetUp(on("node1", topo.IPv6)))
 
 	less := plain()
 	less[0].Backends = less[0].Backends[:1]
@@ -118,7 +118,7 @@ func TestManyServicesChangeInSteps(t *testing.T) {
 	}
 	node := on("node2", topo.IPv4)
 	tables := netfilter{}
-	tables.restore(t, setUp(node))
+	tables.restore(t, SetUp(node))
 	empty := len(tables["nat"])
 	var before []harness.Service
 	for _, step := range []struct {

@@ -25,7 +25,7 @@ func (w *writer) service(n kubeproxy.Node, s kubeproxy.Service) {
 	}
 	if inside := s.Frontends[0]; inside.Served {
 		// The reply to what is no pod must come back through this node.
-		w.line("-A %s ! -s %s %s -j KUBE-MARK-MASQ", frontendChain(s, inside), n.Pods, to(s, inside))
+		w.line("-A %s ! -s %s %s -j KUBE-MARK-MASQ", frontendChain(s, inside), n.Pods, To(s, inside))
 	}
 	for _, policy := range []harness.TrafficPolicy{harness.Cluster, harness.Local} {
 		w.choice(s, policyChain(s, policy), s.Endpoints(policy))
@@ -67,7 +67,7 @@ func (w *writer) outside(n kubeproxy.Node, s kubeproxy.Service) {
 func (w *writer) choice(s kubeproxy.Service, chain string, endpoints []netip.AddrPort) {
 	if s.Affinity > 0 {
 		for _, e := range endpoints {
-			w.line("-A %s -m recent --name %s --rcheck --seconds %d --reap -j %[2]s", chain, endpointChain(s, e), seconds(s.Affinity))
+			w.line("-A %s -m recent --name %s --rcheck --seconds %d --reap -j %[2]s", chain, endpointChain(s, e), Seconds(s.Affinity))
 		}
 	}
 	for i, e := range endpoints {
@@ -79,14 +79,14 @@ func (w *writer) choice(s kubeproxy.Service, chain string, endpoints []netip.Add
 	}
 }
 
-// seconds rounds up to what xt_recent counts in.
-func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+// Seconds rounds up to what the kernel counts affinity in.
+func Seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // toNode matches what is addressed to the node itself.
 const toNode = "-m addrtype --dst-type LOCAL "
 
-// to matches what is addressed to a frontend.
-func to(s kubeproxy.Service, f kubeproxy.Frontend) string {
+// To matches what is addressed to a frontend.
+func To(s kubeproxy.Service, f kubeproxy.Frontend) string {
 	if !f.Addr.IsValid() {
 		return fmt.Sprintf("%s-p %s --dport %d", toNode, s.Protocol, f.Port)
 	}

@@ -62,7 +62,7 @@ func Up(ctx context.Context, network *topo.Network, start func(context.Context, 
 // service that find no endpoint are refused while they are forwarded, which without
 // a route they are not: nobody has a service's address.
 func (n Node) leaveWayOut(t topo.Topology, machine *topo.Machine) error {
-	everywhere := netip.PrefixFrom(n.of(netip.IPv4Unspecified(), netip.IPv6Unspecified()), 0)
+	everywhere := netip.PrefixFrom(n.Any(), 0)
 	for _, r := range t.Routes {
 		if r.Machine == n.Name && r.Prefix == everywhere {
 			return nil
@@ -107,7 +107,7 @@ func (s *site) serve(ctx context.Context, services []harness.Service) error {
 		return err
 	}
 	s.served = c.All
-	if stale := s.Stale(services); stale != nil {
+	if stale := s.Stale(c.All); stale != nil {
 		return s.machine.DeleteFlows(s.Family, stale)
 	}
 	return nil

@@ -27,11 +27,12 @@ const MasqueradeBit = 0x4000
 // Node is what kube-proxy knows of its node in one address family: it works for
 // each family alone.
 type Node struct {
-	Name   string
-	Family topo.Family
-	Addr   netip.Addr   // where it serves node ports and host ports
-	Pods   netip.Prefix // of the cluster
-	Nodes  []netip.Addr // of the cluster, its own too
+	Name    string
+	Family  topo.Family
+	Addr    netip.Addr   // where it serves node ports and host ports
+	OwnPods []netip.Addr // those on it
+	Pods    netip.Prefix // those of the cluster
+	Nodes   []netip.Addr // of the cluster, its own too
 }
 
 // On describes a node of a topology in one family.
@@ -47,8 +48,16 @@ func On(t topo.Topology, node string, family topo.Family) Node {
 			n.Addr = addr
 		}
 	}
+	for _, pod := range t.Pods {
+		if pod.Node == node {
+			n.OwnPods = append(n.OwnPods, n.of(pod.IPv4, pod.IPv6))
+		}
+	}
 	return n
 }
+
+// Any is the address of the family that stands for all: 0.0.0.0 or ::.
+func (n Node) Any() netip.Addr { return n.of(netip.IPv4Unspecified(), netip.IPv6Unspecified()) }
 
 // Service is a service as one node serves it in one family.
 type Service struct {
@@ -60,6 +69,8 @@ type Service struct {
 	// Endpoints by traffic policy. One that is terminating is among them only where
 	// all others are too. Those of a policy that no frontend follows are left out.
 	Cluster, Local []netip.AddrPort
+
+	Backends []netip.AddrPort // all that there are, those too that get no new flows
 
 	Sources  []netip.Prefix // that may use guarded frontends
 	Affinity time.Duration  // a client keeps its endpoint so long after its last flow; 0: no longer than the flow
@@ -120,8 +131,9 @@ func (n Node) service(s harness.Service) Service {
 	cluster := n.endpoints(eligible(s.Backends))
 	served := Service{
 		Name: s.Name, Protocol: strings.ToLower(s.Port.Protocol.String()), Affinity: s.Affinity,
-		Local:   n.endpoints(eligible(local)),
-		Sources: slices.DeleteFunc(slices.Clone(s.SourceRanges), func(p netip.Prefix) bool { return !n.speaks(p.Addr()) }),
+		Local:    n.endpoints(eligible(local)),
+		Backends: n.endpoints(s.Backends),
+		Sources:  slices.DeleteFunc(slices.Clone(s.SourceRanges), func(p netip.Prefix) bool { return !n.speaks(p.Addr()) }),
 	}
 	if s.HostPort != 0 {
 		for _, e := range n.endpoints(local) {

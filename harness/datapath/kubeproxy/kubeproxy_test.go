@@ -172,7 +172,7 @@ func TestStaleFlows(t *testing.T) {
 	service.ExternalTraffic, service.HostPort = harness.Local, 8053
 	service.Backends[1].Terminating = true
 	node := on("node1", topo.IPv4)
-	stale := node.Stale([]harness.Service{service})
+	stale := node.Stale(node.Services([]harness.Service{service}))
 	at := netip.MustParseAddrPort
 	for _, c := range []struct {
 		name          string
@@ -194,6 +194,6 @@ func TestStaleFlows(t *testing.T) {
 	}
 
 	service.Backends = nil
-	require.Nil(t, node.Stale([]harness.Service{service}), "flows of a service that lost its last backend stay")
-	require.Nil(t, node.Stale([]harness.Service{web(packet.TCPPort(53))}))
+	require.Nil(t, node.Stale(node.Services([]harness.Service{service})), "flows of a service that lost its last backend stay")
+	require.Nil(t, node.Stale(node.Services([]harness.Service{web(packet.TCPPort(53))})))
 }

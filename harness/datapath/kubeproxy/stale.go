@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/topo"
 )
 
@@ -18,14 +17,10 @@ import (
 //
 // Backends that are terminating keep their flows, and those of a service that has
 // lost its last backend stay too, as with TCP.
-func (n Node) Stale(services []harness.Service) func(topo.Flow) bool {
+func (n Node) Stale(services []Service) func(topo.Flow) bool {
 	backends := map[netip.AddrPort][]netip.AddrPort{} // by frontend
-	for i, s := range n.Services(services) {
-		if s.Protocol != "udp" {
-			continue
-		}
-		all := n.endpoints(services[i].Backends)
-		if len(all) == 0 {
+	for _, s := range services {
+		if s.Protocol != "udp" || len(s.Backends) == 0 {
 			continue
 		}
 		for _, f := range s.Frontends {
@@ -33,7 +28,7 @@ func (n Node) Stale(services []harness.Service) func(topo.Flow) bool {
 			if !addr.IsValid() {
 				addr = n.Addr
 			}
-			backends[netip.AddrPortFrom(addr, f.Port)] = all
+			backends[netip.AddrPortFrom(addr, f.Port)] = s.Backends
 		}
 		for _, h := range s.HostPorts {
 			backends[netip.AddrPortFrom(n.Addr, h.Port)] = []netip.AddrPort{h.Endpoint}
