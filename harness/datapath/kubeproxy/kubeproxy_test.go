@@ -93,11 +93,13 @@ func TestWhereFrontendsLead(t *testing.T) {
 203.0.113.1 8080 to 10.0.1.1, 10.0.2.1
 node 30080 to 10.0.1.1, 10.0.2.1
 `},
-		{"addresses of the other family are not served", on("node1", topo.IPv6), func(s *harness.Service) {
+		{"addresses and ranges of the other family do not count", on("node1", topo.IPv6), func(s *harness.Service) {
+			s.LoadBalancerIPs = append(s.LoadBalancerIPs, netip.MustParseAddr("2001:db8::2"))
 			s.SourceRanges = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		}, `
 fd00:192:168::1 8080 to fd00:10:0:1::1, fd00:10:0:2::1
 2001:db8::1 8080 to fd00:10:0:1::1, fd00:10:0:2::1
+2001:db8::2 8080 to fd00:10:0:1::1, fd00:10:0:2::1
 node 30080 to fd00:10:0:1::1, fd00:10:0:2::1
 `},
 		{"no backends", on("node1", topo.IPv4), func(s *harness.Service) { s.Backends = nil }, `

@@ -124,6 +124,37 @@ func TestKernelHoldsWhatTheTextSays(t *testing.T) {
 	}
 }
 
+// Chains that the kernel still finds in use go with a later change, as must happen
+// before Linux 6.2, and are written anew when they are wanted first.
+func TestChainsInUseGoLater(t *testing.T) {
+	t.Parallel()
+	network, err := topo.Up(t.Context(), topo.Cluster(2))
+	require.NoError(t, err)
+	t.Cleanup(func() { network.Close() })
+	machine, _ := network.Machine("node1")
+	node := kubeproxy.On(topo.Cluster(2), "node1", topo.IPv4)
+	p, err := newProxy(machine, node)
+	require.NoError(t, err)
+	defer p.Close()
+	empty := list(t, machine, topo.IPv4)
+	change := func(before, now []harness.Service) {
+		t.Helper()
+		require.NoError(t, p.Serve(t.Context(), kubeproxy.Diff(node.Services(before), node.Services(now))))
+	}
+
+	change(nil, full())
+	served := list(t, machine, topo.IPv4)
+	chain := chainOf("external", node.Services(full())[0])
+	run(t, machine, "add map ip kube-proxy holder { type inet_service : verdict; elements = { 1 : goto "+chain+" } }", "nft", "-f", "-")
+	change(full(), nil)
+	require.Contains(t, list(t, machine, topo.IPv4), chain, "it is in use")
+	change(nil, full())
+	run(t, machine, "delete map ip kube-proxy holder", "nft", "-f", "-")
+	require.Equal(t, served, list(t, machine, topo.IPv4))
+	change(full(), nil)
+	require.Equal(t, empty, list(t, machine, topo.IPv4))
+}
+
 // list is the table as nft(8) prints it, put in order: it prints chains as they were
 // made, and elements as they lie in a hash table.
 func list(t *testing.T, m *topo.Machine, f topo.Family) string {
