@@ -110,7 +110,9 @@ func TestKernelHoldsWhatTheTextSays(t *testing.T) {
 			require.NoError(t, err)
 			defer p.Close()
 			var before []harness.Service
-			for _, services := range [][]harness.Service{append(plain(), full()...), full(), nil, c.services[:1], c.services} {
+			less := plain()
+			less[0].Backends = less[0].Backends[:1]
+			for _, services := range [][]harness.Service{append(plain(), full()...), append(less, full()...), full(), nil, c.services[:1], c.services} {
 				require.NoError(t, p.Serve(t.Context(), kubeproxy.Diff(node.Services(before), node.Services(services))))
 				before = services
 				want := table(node, rules(node, node.Services(services)))
