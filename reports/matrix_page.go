@@ -270,14 +270,11 @@ func (m *Matrix) Verdict() string {
 	}
 	tests, wrong := 0, map[string]bool{}
 	for _, t := range m.tables() {
-		for i, row := range t.rows {
-			if row.depth > 0 {
-				continue
-			}
+		for i := 0; i < len(t.rows); i += 1 + t.rowsBelow(i) {
 			tests++
 			for k := range m.Kernels {
 				if t.sumOf(i, k).state.bad() {
-					wrong[t.suite+" "+row.name] = true
+					wrong[t.suite+" "+t.rows[i].name] = true
 				}
 			}
 		}

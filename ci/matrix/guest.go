@@ -50,11 +50,22 @@ func (p *plan) base(to io.Writer) error {
 	for _, s := range p.suites {
 		if s.binary == "" {
 			archive.Tree(inGuest().suite(s), s.folder)
+			for _, object := range s.objects {
+				if filepath.IsAbs(object) {
+					archive.Copy(object, object)
+				} else {
+					archive.Copy(filepath.Join(inGuest().suite(s), object), filepath.Join(s.folder, object))
+				}
+			}
 			continue
 		}
 		archive.Copy(inGuest().binary(s), s.binary)
 		if s.testdata != "" {
 			archive.Tree(filepath.Join(inGuest().suite(s), "testdata"), s.testdata)
+			objects, _ := filepath.Glob(filepath.Join(s.folder, "*.o"))
+			for _, object := range objects {
+				archive.Copy(filepath.Join(inGuest().suite(s), filepath.Base(object)), object)
+			}
 		}
 	}
 	for _, object := range p.objects {
@@ -125,7 +136,8 @@ type places struct {
 }
 
 func inGuest() places {
-	folder := func(s suite) string { return filepath.Join(guestSuites, flat(s.name)) }
+	// As deep as any relative path of a file goes up.
+	folder := func(s suite) string { return filepath.Join(guestSuites, flat(s.name), "0/1/2/3/4") }
 	return places{
 		suite:   folder,
 		binary:  func(s suite) string { return filepath.Join(folder(s), filepath.Base(s.binary)) },

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/skbench/skbench/harness/vector"
 )
 
 // suite is tests built to run on other kernels, or vectors as they were written.
@@ -20,12 +22,14 @@ type suite struct {
 	testdata string // its folder testdata, or ""
 	only     string // pattern for -test.run, or ""
 
-	folder  string   // where it is, vectors with their objects
+	folder  string   // where it is
 	vectors []string // files in it
+	objects []string // that vectors name
 }
 
-// standard are the suites that run when none is named: the datapath's behaviour, and the table of features held against the probes.
-var standard = []string{"scenarios", "harness/feature"}
+// standard are the suites that run when none is named: the datapath's behaviour, on labs and packet by packet, and the table of features held
+// against the probes.
+var standard = []string{"scenarios", "bpf/testdata", "harness/feature"}
 
 // builder builds what runs on the kernels: statically, since a guest has no libraries but those that it is given.
 type builder struct {
@@ -45,7 +49,8 @@ func (b builder) suite(ctx context.Context, given string) (suite, error) {
 		return suite{}, fmt.Errorf("suite %s: %w: name a folder with Go tests, or vectors", given, err)
 	}
 	if !info.IsDir() {
-		return suite{name: name, folder: filepath.Dir(path), vectors: []string{filepath.Base(path)}}, nil
+		s := suite{name: name, folder: filepath.Dir(path)}
+		return s, s.addVectors(path)
 	}
 	if tests, err := filepath.Glob(filepath.Join(path, "*_test.go")); err == nil && len(tests) > 0 {
 		return b.tests(ctx, name, path)
@@ -54,13 +59,35 @@ func (b builder) suite(ctx context.Context, given string) (suite, error) {
 	for _, pattern := range []string{"*.yaml", "*.yml"} {
 		found, _ := filepath.Glob(filepath.Join(path, pattern))
 		for _, file := range found {
-			s.vectors = append(s.vectors, filepath.Base(file))
+			if err := s.addVectors(file); err != nil {
+				return suite{}, err
+			}
 		}
 	}
 	if len(s.vectors) == 0 {
 		return suite{}, fmt.Errorf("suite %s: there are neither Go tests nor vectors in it: name a folder that has some", given)
 	}
 	return s, nil
+}
+
+// addVectors adds a file of vectors, with the objects that it names. One without vectors is there for others to extend.
+func (s *suite) addVectors(file string) error {
+	suites, err := vector.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("suite %s: %w", s.name, err)
+	}
+	for _, one := range suites {
+		if len(one.Vectors) == 0 {
+			continue
+		}
+		if name := filepath.Base(file); !slices.Contains(s.vectors, name) {
+			s.vectors = append(s.vectors, name)
+		}
+		if one.Object != "" && !slices.Contains(s.objects, one.Object) {
+			s.objects = append(s.objects, one.Object)
+		}
+	}
+	return nil
 }
 
 // tests builds the tests of a folder.
