@@ -17,11 +17,11 @@
  * Maglev for the same backend, on this node or on another.
  *
  * The backend's node learns the frontend from the packet, and from the outer
- * destination which backend was chosen; the map direct has the rest, its port. No other
- * address may send to backends so: the outer source must be a node's. The outer
- * header that routers, and the balancing node's choice, made of a flow's later
- * packets counts for each of them: a flow that comes for another backend is
- * opened anew.
+ * destination which backend was chosen; the map direct has what is missing, the
+ * backend's port. Only nodes may send so, which the outer source tells. The
+ * balancing node's choice counts for every packet: a flow that comes for another
+ * backend than before is opened anew. IP in IP to its pods and to itself belongs
+ * to the datapath while a node takes part; nothing else is done with it.
  *
  * A server behind a balancer has no conntrack and no translation: the frontend's
  * address is its own (on lo), and packets go to its stack when the outer header
