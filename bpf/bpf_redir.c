@@ -63,6 +63,7 @@ static __always_inline int stay(struct sk_msg_md *msg, const struct session *ses
 static __always_inline enum message_way direct(struct sk_msg_md *msg, const struct session *session,
 					       struct direction *direction)
 {
+	__u64 own = (__u64)kernel_read(struct sk_msg, msg, sk);
 	struct session reverse;
 	struct peer peer;
 
@@ -72,13 +73,17 @@ static __always_inline enum message_way direct(struct sk_msg_md *msg, const stru
 		direction->urgent = 1;
 		return MESSAGE_URGENT;
 	}
+	if (is_wrapped(own))
+		return MESSAGE_WRAPPED;
 	session_reverse(&reverse, session);
 	if (bpf_msg_redirect_hash(msg, &sessions, &reverse, BPF_F_INGRESS) != SK_PASS)
 		return MESSAGE_ALONE;
 	peer_of(&peer, msg);
 	if (!peer_is_open(&peer))
 		return MESSAGE_CLOSING;
-	if (!peer_has_read_all(&peer, msg))
+	if (is_wrapped(peer.sock))
+		return MESSAGE_WRAPPED;
+	if (!peer_has_read_all(&peer, own))
 		return MESSAGE_UNREAD;
 	if (direction->by_stack && peer_may_be_awaited(&peer))
 		return MESSAGE_AWAITED;

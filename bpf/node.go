@@ -19,9 +19,16 @@ type Options struct {
 	// WithoutSockets leaves out the programs at sockets: services are balanced packet by packet alone.
 	WithoutSockets bool
 	// RedirectSessions moves the data of TCP sessions between two of the node's pods from socket to socket, past the
-	// stack and every device (see CanRedirectSessions). Not for pods whose processes read with splice(2), as Go's io.Copy
-	// from socket to socket does, or that count on recv(2) to fill the buffer (MSG_WAITALL): of redirected data these get
-	// nothing, or less. Say OnWire of their endpoints.
+	// stack and every device (see CanRedirectSessions). Byte streams, their ends and their writers' pace stay as they were.
+	// What else the kernel (5.10 to 7.3) owes to processes of these pods, it does not keep; say OnWire of the endpoints of
+	// those who rely on it:
+	//
+	//   - splice(2) from a socket, as Go's io.Copy from socket to socket does, never gets what was redirected;
+	//   - recv(2) does not wait for a full buffer (MSG_WAITALL), and a blocking one may fail with EAGAIN at a reset;
+	//   - recv(2) of urgent data, while something redirected is not read, returns that;
+	//   - FIONREAD tells 0 of data that came through the stack, on some releases, or of data that was redirected, on others;
+	//   - MSG_ZEROCOPY is never reported done;
+	//   - closing a socket that was not read to its end ends the session without a reset.
 	RedirectSessions bool
 	// WithoutSocketRelease: do as on a kernel where programs cannot tell which socket is closed (before 5.12). What sockets knew
 	// stays then until it is evicted.

@@ -23,7 +23,8 @@ const (
 	redirMessageWayMESSAGE_FULL       redirMessageWay = 4
 	redirMessageWayMESSAGE_URGENT     redirMessageWay = 5
 	redirMessageWayMESSAGE_CLOSING    redirMessageWay = 6
-	redirMessageWayMESSAGE_STOPPED    redirMessageWay = 7
+	redirMessageWayMESSAGE_WRAPPED    redirMessageWay = 7
+	redirMessageWayMESSAGE_STOPPED    redirMessageWay = 8
 )
 
 type redirSessionFate uint32

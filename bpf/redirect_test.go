@@ -1,6 +1,7 @@
 package bpf_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -198,6 +199,44 @@ func TestProgramsReplaced(t *testing.T) {
 	metrics, err := next.SessionMetrics()
 	require.NoError(t, err)
 	require.Equal(t, bpf.Traffic{Messages: 1, Bytes: 11}, metrics.Messages[bpf.MessageRedirected])
+}
+
+// TestSessionsWithTLS has the kernel encrypt what one end writes: the other end must get it so.
+func TestSessionsWithTLS(t *testing.T) {
+	t.Parallel()
+	s := newSessions(t, bpf.Options{Sizes: smallMaps})
+	const tls12, aesGCM128, solTLS, tlsTX = 0x0303, 51, 282, 1
+	keys := make([]byte, 40) // struct tls12_crypto_info_aes_gcm_128: version, cipher, then an IV, a key, a salt, a number
+	binary.NativeEndian.PutUint16(keys, tls12)
+	binary.NativeEndian.PutUint16(keys[2:], aesGCM128)
+	for _, f := range families {
+		for _, encrypted := range []string{"client", "server"} {
+			t.Run(fmt.Sprintf("%s/%s", f, encrypted), func(t *testing.T) {
+				client, server := s.connect(t, f, "a", "b")
+				say(t, client, "in the open")
+				hear(t, server, "in the open")
+				from, to := client, server
+				if encrypted == "server" {
+					from, to = server, client
+				}
+				onSocket(t, from, func(fd int) error {
+					if err := unix.SetsockoptString(fd, unix.SOL_TCP, unix.TCP_ULP, "tls"); err != nil {
+						t.Skipf("the kernel has no TLS (CONFIG_TLS, Linux 4.13): %v", err)
+					}
+					return unix.SetsockoptString(fd, solTLS, tlsTX, string(keys))
+				})
+				var m bpf.SessionMetrics
+				s.went(t, &m)
+				say(t, from, "a secret")
+				record := make([]byte, 5+8+len("a secret")+16) // header, nonce, text, tag
+				_, err := io.ReadFull(to, record)
+				require.NoError(t, err)
+				require.Equal(t, []byte{23, 3, 3, 0, byte(len(record) - 5)}, record[:5])
+				say(t, to, "to one who may decrypt")
+				require.Equal(t, ways{bpf.MessageWrapped: 2}, s.went(t, &m))
+			})
+		}
+	}
 }
 
 // TestSessionsOnWire has a pod whose packets must be seen: its sessions go through the stack, and its processes may read

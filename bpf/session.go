@@ -44,12 +44,14 @@ const (
 	MessageFull       = MessageWay(redirMessageWayMESSAGE_FULL)
 	MessageUrgent     = MessageWay(redirMessageWayMESSAGE_URGENT)
 	MessageClosing    = MessageWay(redirMessageWayMESSAGE_CLOSING)
+	MessageWrapped    = MessageWay(redirMessageWayMESSAGE_WRAPPED)
 	MessageStopped    = MessageWay(redirMessageWayMESSAGE_STOPPED)
 )
 
 var messageWayNames = []string{
 	MessageRedirected: "REDIRECTED", MessageAlone: "ALONE", MessageUnread: "UNREAD", MessageAwaited: "AWAITED",
-	MessageFull: "FULL", MessageUrgent: "URGENT", MessageClosing: "CLOSING", MessageStopped: "STOPPED",
+	MessageFull: "FULL", MessageUrgent: "URGENT", MessageClosing: "CLOSING", MessageWrapped: "WRAPPED",
+	MessageStopped: "STOPPED",
 }
 
 func (w MessageWay) String() string { return nameOf(messageWayNames, int(w), "MessageWay") }

@@ -61,6 +61,10 @@ struct tcp_sock {
 	__u32 write_seq;  /* the next byte to be written */
 } KERNEL;
 
+struct inet_connection_sock {
+	void *icsk_ulp_ops; /* a protocol that the kernel runs on top of TCP, such as TLS; NULL: none */
+} KERNEL;
+
 /* Of a socket in a sockhash. */
 struct sk_psock {
 	struct list_head ingress_msg; /* messages redirected to it and not read */

@@ -40,11 +40,18 @@ static __always_inline bool peer_is_open(const struct peer *peer)
  * only have each other's addresses are not taken for a pair: their sequence
  * numbers differ.
  */
-static __always_inline bool peer_has_read_all(const struct peer *peer, struct sk_msg_md *msg)
+static __always_inline bool peer_has_read_all(const struct peer *peer, __u64 own)
 {
-	__u64 own = (__u64)kernel_read(struct sk_msg, msg, sk);
-
 	return kernel_read(struct tcp_sock, peer->sock, copied_seq) == kernel_read(struct tcp_sock, own, write_seq);
+}
+
+/*
+ * What is written to or read from the socket is not what its TCP carries: the
+ * kernel does TLS, or the like, and a redirected message would miss that.
+ */
+static __always_inline bool is_wrapped(__u64 sock)
+{
+	return kernel_read(struct inet_connection_sock, sock, icsk_ulp_ops);
 }
 
 /* Nothing that was redirected to it waits to be read. */

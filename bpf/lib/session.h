@@ -74,6 +74,7 @@ enum message_way {
 	MESSAGE_FULL,	    /* the reader's buffer */
 	MESSAGE_URGENT,	    /* the session uses urgent data, which only the stack knows */
 	MESSAGE_CLOSING,    /* the session is shut down in this direction, or dead */
+	MESSAGE_WRAPPED,    /* the kernel does TLS, or the like, on top of this session's TCP */
 	MESSAGE_STOPPED,    /* by user space */
 };
 #define MESSAGE_WAYS (MESSAGE_STOPPED + 1)

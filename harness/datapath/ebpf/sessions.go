@@ -13,8 +13,8 @@ import (
 // from socket to socket: after the handshake no device carries any of it. Sessions
 // with one of the pods onWire stay on the wire, for those that a policy binds.
 //
-// Off unless asked for, since the kernel does not keep all of TCP's promises to
-// the processes of such pods: see [bpf.Options].
+// Off unless asked for, since the kernel does not keep all that it owes to the
+// processes of such pods: see RedirectSessions of [bpf.Options].
 func WithSocketRedirect(onWire ...string) Option {
 	return func(d *datapath) { d.name += "-sessions"; d.redirected, d.onWire = true, onWire }
 }
