@@ -27,7 +27,7 @@ type Options struct {
 	//   - recv(2) does not wait for a full buffer (MSG_WAITALL), and a blocking one may fail with EAGAIN at a reset;
 	//   - recv(2) of urgent data, while something redirected is not read, returns that;
 	//   - FIONREAD tells 0 of data that came through the stack, on some releases, or of data that was redirected, on others;
-	//   - MSG_ZEROCOPY is never reported done;
+	//   - what was sent with MSG_ZEROCOPY, and redirected, is never reported done;
 	//   - closing a socket that was not read to its end ends the session without a reset.
 	RedirectSessions bool
 	// WithoutSocketRelease: do as on a kernel where programs cannot tell which socket is closed (before 5.12). What sockets knew
