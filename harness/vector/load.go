@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/rlimit"
 )
 
@@ -29,7 +30,8 @@ type Configuration struct {
 	// Device finds the index of a device that a constant names; nil finds none.
 	Device func(name string) (uint32, error)
 
-	written *written // where all this was written, if it was
+	restored bool     // its maps are restored time and again
+	written  *written // where all this was written, if it was
 }
 
 // place is where a name was written within a field of the configuration.
@@ -69,6 +71,9 @@ func (o *Object) Load(c Configuration) (*Loaded, error) {
 	spec := o.Spec.Copy()
 	if err := c.apply(spec); err != nil {
 		return nil, inFile(o.Path, err)
+	}
+	if c.restored && features.HaveMapFlag(features.BPF_F_MMAPABLE) == nil {
+		mappable(spec)
 	}
 	collection, err := load(spec, c.Statistics)
 	if err != nil {

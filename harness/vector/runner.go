@@ -122,7 +122,7 @@ func stay() (cpu int, err error) {
 func (s *Suite) configuration(o Options, e *Environment, programs map[*Step]string) Configuration {
 	c := o.Configuration
 	c.written = s.written
-	c.Device = e.Index
+	c.Device, c.restored = e.Index, !s.KeepState
 	c.Statistics = o.Verifier
 	c.Constants = merge(s.Constants, c.Constants)
 	c.MapSizes = merge(s.MapSizes, c.MapSizes)

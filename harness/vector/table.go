@@ -21,6 +21,8 @@ type table struct {
 	before state                // what every vector starts from
 	inner  map[uint32]*ebpf.Map // of a map of maps: those that were made for it, by their ids
 	others map[uint32]*ebpf.Map // and those of the object
+
+	rewinder rewinder // nil: it is read, and written where it changed
 }
 
 // state is the entries of a map in the kernel's order.

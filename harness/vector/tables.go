@@ -69,6 +69,7 @@ func (ts *tables) close() error {
 	for _, r := range ts.rings {
 		errs = append(errs, r.close())
 	}
+	errs = append(errs, ts.closeRewinders())
 	return errors.Join(errs...)
 }
 
@@ -101,8 +102,9 @@ func (ts *tables) canChange(loaded *Loaded, filled map[string]bool) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(ts.byName)) {
-		if known[name] || ofMaps {
-			ts.changed = append(ts.changed, ts.byName[name])
+		if t := ts.byName[name]; known[name] || ofMaps {
+			ts.changed = append(ts.changed, t)
+			t.rewinder = ts.rewinder(t, filled[name])
 		}
 	}
 }
@@ -136,6 +138,9 @@ func (ts *tables) restore() error {
 }
 
 func (t *table) remember() error {
+	if t.rewinder != nil {
+		return t.rewinder.remember()
+	}
 	s, err := t.read()
 	t.before = s.clone()
 	return err
@@ -143,6 +148,9 @@ func (t *table) remember() error {
 
 // restore makes the map what it was. Most often it still is, which one system call tells.
 func (t *table) restore() error {
+	if t.rewinder != nil {
+		return t.rewinder.restore()
+	}
 	now, err := t.read()
 	if err != nil || now.same(t.before) {
 		return err

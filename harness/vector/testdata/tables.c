@@ -80,7 +80,8 @@ struct prefix {
 MAP(by_address, HASH, __be32, struct everything, 8);
 MAP(recent, LRU_HASH, struct end, __u32, 8);
 MAP(counts, ARRAY, __u32, __u64, 4);
-MAP(counts_by_cpu, PERCPU_ARRAY, __u32, __u32, 4);
+MAP(counts_by_cpu, PERCPU_ARRAY, __u32, __u32, 64); /* enough to be restored by a program */
+MAP(few_by_cpu, PERCPU_ARRAY, __u32, __u32, 4);
 MAP(seen_by_cpu, PERCPU_HASH, __be32, struct end, 8);
 MAP(recent_by_cpu, LRU_PERCPU_HASH, __be32, __u64, 8);
 
@@ -189,6 +190,9 @@ int change(struct xdp_md *ctx)
 	if (total)
 		*total += 1;
 	count = bpf_map_lookup_elem(&counts_by_cpu, &one);
+	if (count)
+		*count += 1;
+	count = bpf_map_lookup_elem(&few_by_cpu, &one);
 	if (count)
 		*count += 1;
 	bpf_map_update_elem(&seen_by_cpu, &ip->saddr, &end, BPF_ANY);
