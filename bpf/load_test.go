@@ -32,6 +32,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"GatewayIPv4 is":                 func(c *bpf.Config) { c.GatewayIPv4 = lxcA.ipv6 },
 		"GatewayIPv6 is":                 func(c *bpf.Config) { c.GatewayIPv6 = lxcA.ipv4 },
 		"NIC is 0: give":                 func(c *bpf.Config) { c.NIC = 0 },
+		"MTU is -1: give":                func(c *bpf.Config) { c.MTU = -1 },
 		"NICMAC: \"02:01\"":              func(c *bpf.Config) { c.NICMAC = net.HardwareAddr{2, 1} },
 		"MTU is 68: give 1280":           func(c *bpf.Config) { c.MTU = 68 },
 		"SNATPorts 50000-49999":          func(c *bpf.Config) { c.SNATPorts = bpf.PortRange{Min: 50000, Max: 49999} },

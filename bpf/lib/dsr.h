@@ -164,8 +164,8 @@ __noinline int dsr_forget(struct context *ctx)
 	return 0;
 }
 
-/* Opens the flow of slow_path.tuple to slow_path.backend. Returns a drop reason. */
-__noinline int dsr_open_flow(struct context *ctx)
+/* Makes slow_path.forward the flow of slow_path.tuple to slow_path.backend. Returns a drop reason. */
+__noinline int dsr_choose(struct context *ctx)
 {
 	struct slow_path *slow = slow_path_of();
 	struct direct key = {};
@@ -191,7 +191,7 @@ __noinline int dsr_open_flow(struct context *ctx)
 	slow->forward.saddr = slow->tuple.saddr;
 	slow->forward.daddr = slow->backend;
 	slow->forward.dport = *port;
-	return flow_open(ctx, SNAT_TRIES);
+	return DROP_NONE;
 }
 
 /*
@@ -210,7 +210,9 @@ static __always_inline int dsr_follow(struct context *ctx, const struct packet *
 	if (!opens_flow(pkt))
 		return DROP_TUNNEL_SERVICE;
 	slow->tuple = pkt->tuple;
-	reason = dsr_open_flow(ctx);
+	reason = dsr_choose(ctx);
+	if (!reason)
+		reason = flow_open(ctx, SNAT_TRIES);
 	if (reason)
 		return reason;
 	*entry = bpf_map_lookup_elem(&ct, &pkt->tuple);

@@ -92,28 +92,39 @@ __noinline int lb_choose(__u32 number, enum side side)
 	return DROP_NONE;
 }
 
-/* Opens the flow of slow_path.tuple to the backend that lb_choose() found. Returns a drop reason. */
-__noinline int lb_open_flow(struct context *ctx, enum side side, __u32 ipv6)
+/*
+ * Completes slow_path.forward, which lb_choose() has started. Returns whether
+ * answers come by here. (Opening the flow is for the caller: functions that call
+ * one another have 512 bytes of stack, of which verifiers before 6.8 give each as
+ * many times 32 as it needs.)
+ */
+__noinline int lb_complete(enum side side, __u32 ipv6)
 {
 	struct slow_path *slow = slow_path_of();
 	struct ct_entry *forward;
 	bool local_pod, local;
 
 	if (!slow)
-		return DROP_CT_FULL;
+		return true;
 	forward = &slow->forward;
 	local_pod = endpoint_lookup(&forward->daddr);
 	local = local_pod || is_node_address(&forward->daddr);
 	forward->saddr = slow->tuple.saddr;
 	if (!local && (forward->flags & CT_ENCAP)) { /* see dsr.h */
 		forward->sport = slow->tuple.sport;
-		return flow_open_forward(slow);
+		return false;
 	}
 	forward->flags = local ? CT_TRANSLATE | CT_LOCAL : CT_TRANSLATE;
 	forward->reply_flags = lb_reply_flags(local_pod, local, side);
 	if (lb_needs_snat(&slow->tuple, &forward->daddr, local, side))
 		addr_set_node(&forward->saddr, ipv6);
-	return flow_open(ctx, SNAT_TRIES);
+	return true;
+}
+
+/* Opens the flow of slow_path.tuple to the backend that lb_choose() found. Returns a drop reason. */
+static __always_inline int lb_open_flow(struct context *ctx, enum side side, __u32 ipv6)
+{
+	return lb_complete(side, ipv6) ? flow_open(ctx, SNAT_TRIES) : flow_open_forward();
 }
 
 /* What lb_choose() found is on another machine, and answers itself. */

@@ -150,10 +150,13 @@ __noinline int flow_open(struct context *ctx, __u32 tries)
 }
 
 /* Opens it for a flow whose answers do not come by here: one entry, which reserves nothing. Returns a drop reason. */
-static __always_inline int flow_open_forward(struct slow_path *slow)
+__noinline int flow_open_forward(void)
 {
+	struct slow_path *slow = slow_path_of();
 	long err;
 
+	if (!slow)
+		return DROP_CT_FULL;
 	flow_begin(slow);
 	err = bpf_map_update_elem(&ct, &slow->tuple, &slow->forward, BPF_NOEXIST);
 	if (err != -EEXIST)
