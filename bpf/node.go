@@ -28,6 +28,7 @@ type Options struct {
 	//   - recv(2) of urgent data, while something redirected is not read, returns that;
 	//   - FIONREAD tells 0 of data that came through the stack, on some releases, or of data that was redirected, on others;
 	//   - what was sent with MSG_ZEROCOPY, and redirected, is never reported done;
+	//   - TLS in the kernel is refused (TLS_TX: EINVAL), on some releases;
 	//   - closing a socket that was not read to its end ends the session without a reset.
 	RedirectSessions bool
 	// WithoutSocketRelease: do as on a kernel where programs cannot tell which socket is closed (before 5.12). What sockets knew

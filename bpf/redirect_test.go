@@ -223,7 +223,11 @@ func TestSessionsWithTLS(t *testing.T) {
 					if err := unix.SetsockoptString(fd, unix.SOL_TCP, unix.TCP_ULP, "tls"); err != nil {
 						t.Skipf("the kernel has no TLS (CONFIG_TLS, Linux 4.13): %v", err)
 					}
-					return unix.SetsockoptString(fd, solTLS, tlsTX, string(keys))
+					err := unix.SetsockoptString(fd, solTLS, tlsTX, string(keys))
+					if errors.Is(err, unix.EINVAL) {
+						t.Skipf("the kernel gives sockets in a sockhash no TLS: %v", err)
+					}
+					return err
 				})
 				var m bpf.SessionMetrics
 				s.went(t, &m)

@@ -17,7 +17,7 @@ import (
 var (
 	wantedFolders = []string{
 		"arch/x86/crypto", "crypto", "lib", "net/802", "net/8021q", "net/bridge", "net/core", "net/ipv4", "net/ipv6", "net/key", "net/llc", "net/mpls",
-		"net/netfilter", "net/netlink", "net/packet", "net/sched", "net/unix", "net/xfrm", "drivers/net/wireguard", "drivers/net/vxlan",
+		"net/netfilter", "net/netlink", "net/packet", "net/sched", "net/tls", "net/unix", "net/xfrm", "drivers/net/wireguard", "drivers/net/vxlan",
 		"drivers/net/ipvlan", "drivers/virtio",
 	}
 	wantedFiles = []string{
