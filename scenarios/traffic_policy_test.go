@@ -42,6 +42,8 @@ func TestExternalTrafficLocal(t *testing.T) {
 				requireServed(t, p, pod, at, far)
 				requireDropped(t, lab, p, client, at, "node1", "NO_LOCAL_BACKEND")
 			}
+			served.Change(t, func(s *harness.Service) { s.Backends = service.Backends[:1] })
+			requireServed(t, p, pod, lab.Node("node2").AddrPort(30080), near) // pods are no less so on another node
 		})
 	})
 }
@@ -61,7 +63,9 @@ func TestInternalTrafficLocal(t *testing.T) {
 			}
 			served.Change(t, func(s *harness.Service) { s.Backends = s.Backends[1:] })
 			requireDropped(t, lab, p, pod, served.AddrPort(), "node1", "NO_LOCAL_BACKEND")
-			requireServed(t, p, lab.Host("client"), lab.Node("node1").AddrPort(30080), far) // which is not internal
+			for _, any := range []*harness.Machine{lab.Host("client"), pod} {
+				requireServed(t, p, any, lab.Node("node1").AddrPort(30080), far) // which is not internal
+			}
 		})
 	})
 }
