@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -64,7 +65,9 @@ func TestNoBackendIsRefused(t *testing.T) {
 			{lab.Host("client"), lab.Node("node1").AddrPort(30080)},
 			{lab.Host("client"), externalAt(lab, 80)},
 		} {
-			conn, err := c.from.DialContext(context.Background(), "tcp", c.at.String())
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			conn, err := c.from.DialContext(ctx, "tcp", c.at.String())
 			if err == nil {
 				conn.Close()
 			}

@@ -42,8 +42,6 @@ func TestExternalTrafficLocal(t *testing.T) {
 				requireServed(t, p, pod, at, far)
 				requireDropped(t, lab, p, client, at, "node1", "NO_LOCAL_BACKEND")
 			}
-			served.Change(t, func(s *harness.Service) { s.Backends = service.Backends[:1] })
-			requireServed(t, p, pod, lab.Node("node2").AddrPort(30080), near) // pods are no less so on another node
 		})
 	})
 }
