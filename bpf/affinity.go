@@ -8,50 +8,96 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// addMembers tells which backends clients of v may stay with. What old has is there already.
-func (n *Node) addMembers(v, old *version) error {
+// affinityGroup is services that share what they remember of clients.
+type affinityGroup struct {
+	all, local uint32 // ids of the sets with all backends, and with those of this node
+	versions   int    // of its services
+}
+
+// addMembers tells which backends clients of v may stay with.
+func (n *Node) addMembers(v *version) error {
 	if v.Affinity == 0 {
 		return nil
 	}
 	t := n.services
-	v.members = map[hostMember]uint32{}
-	for set, table := range map[uint32]*slotTable{v.insideID(): v.inside, v.outsideID(): v.outside} {
-		for _, b := range table.backends {
+	v.group = t.joinGroup(v.groupName())
+	for _, set := range []struct {
+		id    uint32
+		table *slotTable
+	}{{v.insideID(), v.inside}, {v.outsideID(), v.outside}} {
+		for _, b := range set.table.backends {
 			used := t.backends[b]
-			v.members[hostMember{Set: set, Backend: used.id}] = used.number
-		}
-	}
-	for member, number := range v.members {
-		if old.has(member) {
-			continue
-		}
-		if err := n.Maps.Members.Put(member, number); err != nil {
-			return fmt.Errorf("members: %w: load with larger MapSizes.Slots", err)
+			member := hostMember{Set: set.id, Backend: used.id}
+			if t.members[member] == 0 {
+				if err := n.Maps.Members.Put(member, used.number); err != nil {
+					return fmt.Errorf("members: %w: load with larger MapSizes.Slots", err)
+				}
+			}
+			t.members[member]++
+			v.members = append(v.members, member)
 		}
 	}
 	return nil
 }
 
-// dropMembers removes what addMembers added, but what other has too.
-func (n *Node) dropMembers(v, other *version) error {
+// dropMembers removes what addMembers added, but what other services have too.
+func (n *Node) dropMembers(v *version) error {
+	t := n.services
 	var errs []error
-	for member := range v.members {
-		if other.has(member) {
+	for _, member := range v.members {
+		if t.members[member]--; t.members[member] > 0 {
 			continue
 		}
-		if err := n.Maps.Members.Delete(member); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		delete(t.members, member)
+		if err := n.Maps.Members.Delete(member); err != nil {
 			errs = append(errs, fmt.Errorf("members: %w", err))
 		}
+	}
+	if v.group != nil {
+		t.leaveGroup(v.groupName())
 	}
 	return errors.Join(errs...)
 }
 
-func (v *version) has(m hostMember) bool {
-	if v == nil {
-		return false
+func (t *serviceTable) joinGroup(name string) *affinityGroup {
+	group := t.groups[name]
+	if group == nil {
+		group = &affinityGroup{all: t.lastID + 1, local: t.lastID + 2}
+		t.lastID += 2
+		t.groups[name] = group
 	}
-	_, has := v.members[m]
-	return has
+	group.versions++
+	return group
+}
+
+func (t *serviceTable) leaveGroup(name string) {
+	group := t.groups[name]
+	if group.versions--; group.versions == 0 {
+		delete(t.groups, name)
+	}
+}
+
+// groupName tells groups from services that are alone.
+func (v *version) groupName() string {
+	if v.Group != "" {
+		return "group " + v.Group
+	}
+	return v.Frontend.String()
+}
+
+func (v *version) insideID() uint32  { return v.group.id(v.InternalLocal) }
+func (v *version) outsideID() uint32 { return v.group.id(v.ExternalLocal) }
+
+// id is 0 for services without affinity.
+func (g *affinityGroup) id(local bool) uint32 {
+	switch {
+	case g == nil:
+		return 0
+	case local:
+		return g.local
+	default:
+		return g.all
+	}
 }
 
 // addSources writes the list of who may use v.

@@ -83,6 +83,37 @@ func TestAffinity(t *testing.T) {
 	}
 }
 
+// TestAffinityOfGroup has services of one group share their clients' choices, as far as they choose from the same backends.
+func TestAffinityOfGroup(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	eachFlow(t, balanced, func(t *testing.T, f family, p bpf.Protocol) {
+		require.NoError(t, r.DeleteFlows())
+		service := func(port uint16) bpf.Service {
+			return bpf.Service{
+				Frontend: bpf.Frontend{Addr: node1.at(f, port), Protocol: p}, External: true, Affinity: time.Hour, Group: "web",
+				Backends: []bpf.Backend{{Addr: remote.at(f, 80)}, {Addr: remote2.at(f, 80)}, {Addr: podA.at(f, 80), Local: true}, {Addr: podB.at(f, 80), Local: true}},
+			}
+		}
+		one, two, near := service(1), service(2), service(3)
+		near.ExternalLocal = true
+		require.NoError(t, r.Serve([]bpf.Service{one, two, near}, nil))
+		c := &crowd{rig: r, at: r.xdp(), size: 24}
+		got := c.ask(t, p, one.Addr)
+		require.Equal(t, got, c.ask(t, p, two.Addr))
+		local := c.ask(t, p, near.Addr)
+		require.Subset(t, []netip.AddrPort{podA.at(f, 80), podB.at(f, 80)}, local)
+		require.Equal(t, local, c.ask(t, p, near.Addr))
+
+		require.NoError(t, r.DeleteService(one.Frontend))
+		require.Equal(t, got, c.ask(t, p, two.Addr), "what one service of the group leaves, the others have still")
+		require.NoError(t, r.Serve(nil, []bpf.Frontend{two.Frontend, near.Frontend}))
+		used, err := r.Used()
+		require.NoError(t, err)
+		require.Zero(t, used)
+	})
+}
+
 // TestAffinityOfPods has pods be clients too, each of its own.
 func TestAffinityOfPods(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
@@ -199,4 +200,33 @@ func TestAllOrNothing(t *testing.T) {
 		})
 	}
 	require.NoError(t, r.Serve([]bpf.Service{service(1, 107), service(3, 103)}, []bpf.Frontend{frontend(2)}))
+}
+
+// BenchmarkChange tells what it costs to write many services at once, and then to change one of them.
+func BenchmarkChange(b *testing.B) {
+	for _, services := range []int{1, 1000, 10_000} {
+		b.Run(fmt.Sprintf("services=%d", services), func(b *testing.B) {
+			node, err := bpf.Load(goodConfig(), bpf.Options{Sizes: bpf.MapSizes{Flows: 1024, Services: 16384, Backends: 65536, EventBytes: 4096}})
+			require.NoError(b, err)
+			defer node.Close()
+			service := func(i, change int) bpf.Service {
+				addr := netip.AddrFrom4([4]byte{10, 96, byte(i >> 8), byte(i)})
+				return bpf.Service{
+					Frontend: bpf.Frontend{Addr: netip.AddrPortFrom(addr, 80), Protocol: bpf.TCP},
+					Backends: at(remote.at(v4, uint16(i)+1), remote2.at(v4, uint16(i)+1), podA.at(v4, uint16(change)+1)),
+				}
+			}
+			var all []bpf.Service
+			for i := range services {
+				all = append(all, service(i, 0))
+			}
+			start := time.Now()
+			require.NoError(b, node.Serve(all, nil))
+			filled := time.Since(start)
+			for i := 0; b.Loop(); i++ {
+				require.NoError(b, node.PutService(service(i%services, i)))
+			}
+			b.ReportMetric(float64(filled.Microseconds())/float64(services), "µs/service")
+		})
+	}
 }

@@ -14,7 +14,9 @@ type serviceTable struct {
 	served   map[Frontend]*version
 	tables   map[string]*slotTable
 	backends map[Frontend]*usedBackend
-	numbers  spans // of services
+	groups   map[string]*affinityGroup
+	members  map[hostMember]int // versions that have it
+	numbers  spans              // of services
 	slots    spans
 	places   spans // of backends
 	lastID   uint32
@@ -24,6 +26,7 @@ type serviceTable struct {
 func newServiceTable(services, slots, backends *ebpf.Map) *serviceTable {
 	return &serviceTable{
 		served: map[Frontend]*version{}, tables: map[string]*slotTable{}, backends: map[Frontend]*usedBackend{},
+		groups: map[string]*affinityGroup{}, members: map[hostMember]int{},
 		numbers: newSpans(services.MaxEntries()), slots: newSpans(slots.MaxEntries()), places: newSpans(backends.MaxEntries()),
 	}
 }
@@ -32,10 +35,10 @@ func newServiceTable(services, slots, backends *ebpf.Map) *serviceTable {
 type version struct {
 	Service
 	number          uint32
-	ids             [2]uint32 // of the sets inside and outside
 	inside, outside *slotTable
-	members         map[hostMember]uint32 // to the backend's number; only with affinity
-	list            uint32                // of sources
+	group           *affinityGroup // with affinity
+	members         []hostMember   // with affinity; one that is in both sets twice
+	list            uint32         // of sources
 }
 
 // PutService installs or replaces a service at once: each packet sees the backends of before or of after. Running flows keep
@@ -59,7 +62,7 @@ func (n *Node) Serve(put []Service, remove []Frontend) error {
 	undo := func(seen bool, cause error) error {
 		errs := []error{cause}
 		for _, v := range written {
-			errs = append(errs, n.erase(v, t.served[v.Frontend], seen))
+			errs = append(errs, n.erase(v, seen))
 		}
 		return errors.Join(errs...)
 	}
@@ -121,29 +124,22 @@ func (t *serviceTable) checkRoom(put []Service, remove []Frontend, room uint32) 
 // write puts a version of s where no program sees it. On error nothing is left.
 func (n *Node) write(s Service) (_ *version, err error) {
 	t := n.services
-	old := t.served[s.Frontend]
 	v := &version{Service: s}
 	if v.number, err = t.take(&t.numbers, 1, "services at once", "Services"); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, n.erase(v, old, false))
+			err = errors.Join(err, n.erase(v, false))
 		}
 	}()
-	if old != nil {
-		v.ids = old.ids
-	} else {
-		v.ids = [2]uint32{t.lastID + 1, t.lastID + 2}
-		t.lastID += 2
-	}
 	if v.inside, err = n.useTable(s, s.inside()); err != nil {
 		return nil, err
 	}
 	if v.outside, err = n.useTable(s, s.outside()); err != nil {
 		return nil, err
 	}
-	if err := n.addMembers(v, old); err != nil {
+	if err := n.addMembers(v); err != nil {
 		return nil, err
 	}
 	if err := n.addSources(v); err != nil {
@@ -195,27 +191,27 @@ func (n *Node) retire(written []*version, remove []Frontend) error {
 	for _, f := range remove {
 		if old := t.served[f]; old != nil {
 			gone.left(old, nil)
-			errs = append(errs, n.erase(old, nil, true))
+			errs = append(errs, n.erase(old, true))
 			delete(t.served, f)
 		}
 	}
 	for _, v := range written {
 		if old := t.served[v.Frontend]; old != nil {
 			gone.left(old, v)
-			errs = append(errs, n.erase(old, v, true))
+			errs = append(errs, n.erase(old, true))
 		}
 		t.served[v.Frontend] = v
 	}
 	return errors.Join(append(errs, n.forget(gone))...)
 }
 
-// erase removes a version, but what other, the one before or after it, has too. Seen: programs may be reading it.
-func (n *Node) erase(v, other *version, seen bool) error {
+// erase removes a version. Seen: programs may be reading it.
+func (n *Node) erase(v *version, seen bool) error {
 	t := n.services
 	t.release(&t.numbers, span{v.number, 1}, seen)
 	t.dropTable(v.inside, seen)
 	t.dropTable(v.outside, seen)
-	return errors.Join(n.dropMembers(v, other), n.dropSources(v))
+	return errors.Join(n.dropMembers(v), n.dropSources(v))
 }
 
 // take takes neighbours out of a table, once programs have ended if it must be.
@@ -274,14 +270,4 @@ func (v *version) raw() hostService {
 		}
 	}
 	return raw
-}
-
-func (v *version) insideID() uint32 { return v.ids[0] }
-
-// outsideID is that of the set inside where both are the same: a client has one backend then.
-func (v *version) outsideID() uint32 {
-	if v.ExternalLocal == v.InternalLocal {
-		return v.ids[0]
-	}
-	return v.ids[1]
 }

@@ -26,6 +26,7 @@ type Service struct {
 	ExternalLocal, InternalLocal bool
 
 	Affinity time.Duration  // a client keeps its backend for so long after its last flow, in steps of 1 ms; 0: every flow chooses
+	Group    string         // services of one group share what affinity remembers, as the frontends of one Kubernetes service do
 	Sources  []netip.Prefix // who may use the service, of the frontend's family; none: everyone. Others see [SourceRange]
 
 	// NodePort: every node has the same service at this port of its own addresses. Sockets find it by those of other nodes too.

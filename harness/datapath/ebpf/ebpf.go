@@ -175,32 +175,26 @@ func (f *forwarder) each(ctx context.Context, do func(*node) error) error {
 	return group.Wait()
 }
 
-// Serve changes one node after the other; when one cannot, those before it change back. Backends are known to their nodes
+// Serve changes the nodes, each at its own pace; when one cannot, the others change back. Backends are known to their nodes
 // before any other sends to them, and for as long.
 func (f *forwarder) Serve(ctx context.Context, services []harness.Service) error {
 	if err := f.each(ctx, func(n *node) error { return n.expect(services) }); err != nil {
 		return err
 	}
-	if err := f.serve(services); err != nil {
+	if err := f.serve(ctx, services); err != nil {
 		return err
 	}
 	f.services = services
 	return f.each(ctx, func(n *node) error { return n.expectOnly(services) })
 }
 
-func (f *forwarder) serve(services []harness.Service) error {
-	for i, n := range f.nodes {
-		err := n.serve(services)
-		if err == nil {
-			continue
-		}
-		errs := []error{fmt.Errorf("%s: %w", n.Name, err)}
-		for _, changed := range f.nodes[:i] {
-			errs = append(errs, changed.serve(f.services))
-		}
-		return errors.Join(errs...)
+func (f *forwarder) serve(ctx context.Context, services []harness.Service) error {
+	err := f.each(ctx, func(n *node) error { return n.serve(services) })
+	if err == nil {
+		return nil
 	}
-	return nil
+	// Nodes that did not change have nothing to do.
+	return errors.Join(err, f.each(context.WithoutCancel(ctx), func(n *node) error { return n.serve(f.services) }))
 }
 
 func (f *forwarder) Forget(ctx context.Context) error {

@@ -70,7 +70,7 @@ func (n *node) frontends(services []harness.Service) map[bpf.Frontend]bpf.Servic
 				return
 			}
 			described.Frontend = bpf.Frontend{Addr: netip.AddrPortFrom(addr, port), Protocol: bpf.Protocol(s.Port.Protocol)}
-			described.Affinity, described.Maglev = s.Affinity, n.maglev
+			described.Affinity, described.Group, described.Maglev = s.Affinity, s.Name, n.maglev
 			described.Backends = n.backends(s, addr.Is4())
 			all[described.Frontend] = described
 		}
