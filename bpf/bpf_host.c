@@ -40,11 +40,13 @@ int from_netdev(struct context *ctx)
 	__u32 received = DSR_NOTHING;
 	const struct endpoint *pod;
 	struct ct_entry *entry = NULL;
-	struct packet pkt = {};
+	struct packet *pkt = packet_of();
 	enum packet_kind kind;
 	bool translated;
 	int reason;
 
+	if (!pkt)
+		return CTX_DROP;
 	if (!ctx_for_us(ctx))
 		return pass(ctx, POINT_FROM_NETDEV);
 	if (config.dsr) {
@@ -54,69 +56,78 @@ int from_netdev(struct context *ctx)
 		if (received != DSR_NOTHING && received != DSR_BACKEND)
 			return drop(ctx, POINT_FROM_NETDEV, received);
 	}
-	kind = parse(ctx, &pkt);
+	kind = parse(ctx, pkt);
 	if (kind == KIND_INVALID)
 		return drop(ctx, POINT_FROM_NETDEV, DROP_INVALID);
+	if (kind == KIND_FRAGMENT)
+		kind = fragment_find(ctx);
 	if (received == DSR_BACKEND && kind != KIND_FLOW)
 		return drop(ctx, POINT_FROM_NETDEV, kind == KIND_FRAGMENT ? DROP_FRAGMENT : DROP_TUNNEL_SERVICE);
 	if (kind != KIND_FLOW && kind != KIND_FRAGMENT)
 		return pass(ctx, POINT_FROM_NETDEV);
 
 	translated = handoff_found(ctx);
-	pod = endpoint_lookup(&pkt.tuple.daddr);
+	pod = endpoint_lookup(&pkt->tuple.daddr);
 	if (kind == KIND_FLOW && !translated) {
 		reason = DROP_NONE;
-		entry = ct_find(ctx, &pkt);
+		entry = ct_find(ctx, pkt);
 		if (received == DSR_BACKEND)
-			reason = dsr_follow(ctx, &pkt, &entry);
+			reason = dsr_follow(ctx, pkt, &entry);
 		else if (!entry && endpoint_none(pod))
-			reason = lb_open(ctx, &pkt, OUTSIDE, &entry);
+			reason = lb_open(ctx, pkt, OUTSIDE, &entry);
 		if (reason)
-			return refuse(ctx, POINT_FROM_NETDEV, &pkt, reason);
+			return refuse(ctx, POINT_FROM_NETDEV, pkt, reason);
 		if (config.dsr && entry && (entry->flags & CT_ENCAP))
-			return encapsulate_from_netdev(ctx, &pkt, entry);
+			return encapsulate_from_netdev(ctx, pkt, entry);
 		if (entry && ct_rewrites_ingress(entry))
-			return translate(ctx, POINT_FROM_NETDEV, &pkt, entry);
+			return translate(ctx, POINT_FROM_NETDEV, pkt, entry);
 	}
-	if (!pod || pkt.ttl <= 1) /* the stack's own, or for it to say that the packet ran out */
+	if (kind == KIND_FRAGMENT && !pod)
+		count(POINT_FROM_NETDEV, METRIC_EARLY, ctx_len(ctx));
+	if (!pod || pkt->ttl <= 1) /* the stack's own, or for it to say that the packet ran out */
 		return pass(ctx, POINT_FROM_NETDEV);
 	if (kind == KIND_FLOW && !translated && !entry)
-		masquerade_except(ctx, &pkt);
-	return deliver(ctx, POINT_FROM_NETDEV, &pkt, pod);
+		masquerade_except(ctx, pkt);
+	return deliver(ctx, POINT_FROM_NETDEV, pkt, pod);
 }
 
 /* What leaves the NIC under another source address than it has. Returns a drop reason. */
 static __always_inline int translate_to_netdev(struct context *ctx)
 {
-	struct packet pkt = {};
-	enum packet_kind kind = parse(ctx, &pkt);
+	struct packet *pkt = packet_of();
 	struct ct_entry *entry = NULL;
+	enum packet_kind kind;
 	int reason;
 
+	if (!pkt)
+		return DROP_NONE;
+	kind = parse(ctx, pkt);
+	if (kind == KIND_FRAGMENT)
+		kind = fragment_find(ctx);
 	if ((kind != KIND_FLOW && kind != KIND_FRAGMENT) || ctx->vlan_present)
 		return DROP_NONE;
-	if (is_node_address(&pkt.tuple.saddr)) {
+	if (is_node_address(&pkt->tuple.saddr)) {
 		/* Only the stack's own answers can be those of a service's backend. */
 		if (ctx->ingress_ifindex || kind != KIND_FLOW)
 			return DROP_NONE;
-	} else if (entity_of(&pkt.tuple.daddr) != ENTITY_WORLD) {
+	} else if (entity_of(&pkt->tuple.daddr) != ENTITY_WORLD) {
 		return DROP_NONE;
 	}
 	if (kind == KIND_FLOW)
-		entry = ct_find(ctx, &pkt);
+		entry = ct_find(ctx, pkt);
 	if (!entry) {
-		if (!endpoint_lookup(&pkt.tuple.saddr) || !opens_flow(&pkt))
+		if (!endpoint_lookup(&pkt->tuple.saddr) || !opens_flow(pkt))
 			return DROP_NONE;
-		if (pkt.fragment)
+		if (kind == KIND_FRAGMENT)
 			return DROP_FRAGMENT;
-		reason = masquerade_open(ctx, &pkt);
+		reason = masquerade_open(ctx, pkt);
 		if (reason)
 			return reason;
-		entry = bpf_map_lookup_elem(&ct, &pkt.tuple);
+		entry = bpf_map_lookup_elem(&ct, &pkt->tuple);
 	}
 	if (!entry)
 		return DROP_CT_FULL; /* evicted already */
-	return entry->flags & CT_EGRESS ? nat_apply(ctx, &pkt, entry) : DROP_NONE;
+	return entry->flags & CT_EGRESS ? nat_apply(ctx, pkt, entry) : DROP_NONE;
 }
 
 SEC("tc")

@@ -29,6 +29,8 @@ static __always_inline int forward_from_container(struct context *ctx, struct pa
 	struct ct_entry *entry = NULL;
 	int reason;
 
+	if (kind == KIND_FRAGMENT)
+		kind = fragment_find(ctx);
 	if (kind == KIND_FLOW) {
 		entry = ct_find(ctx, pkt);
 		if (!entry && endpoint_none(pod)) {
@@ -52,12 +54,14 @@ SEC("tc")
 int from_container(struct context *ctx)
 {
 	const struct device *device = device_lookup(ctx->ifindex);
-	struct packet pkt = {};
+	struct packet *pkt = packet_of();
 	enum packet_kind kind;
 
+	if (!pkt)
+		return CTX_DROP;
 	if (!device)
 		return drop(ctx, POINT_FROM_CONTAINER, DROP_NO_ENDPOINT);
-	kind = parse(ctx, &pkt);
+	kind = parse(ctx, pkt);
 	switch (kind) {
 	case KIND_INVALID:
 		return drop(ctx, POINT_FROM_CONTAINER, DROP_INVALID);
@@ -68,29 +72,35 @@ int from_container(struct context *ctx)
 	default:
 		break;
 	}
-	if (is_neighbour_discovery(&pkt, kind))
-		return ndp_answer(ctx, &pkt, device);
+	if (is_neighbour_discovery(pkt, kind))
+		return ndp_answer(ctx, pkt, device);
 	if (!ctx_for_us(ctx)) /* broadcast and multicast */
 		return pass(ctx, POINT_FROM_CONTAINER);
-	if (!owns_source(device, &pkt))
+	if (!owns_source(device, pkt))
 		return drop(ctx, POINT_FROM_CONTAINER, DROP_INVALID_SOURCE);
 	if (kind == KIND_OTHER_IP)
 		return pass(ctx, POINT_FROM_CONTAINER);
-	return forward_from_container(ctx, &pkt, kind);
+	return forward_from_container(ctx, pkt, kind);
 }
 
 /* What the stack answers for a service whose backend it is itself. */
 static __always_inline int translate_to_container(struct context *ctx)
 {
-	struct packet pkt = {};
+	struct packet *pkt = packet_of();
 	struct ct_entry *entry;
+	enum packet_kind kind;
 
-	if (parse(ctx, &pkt) != KIND_FLOW)
+	if (!pkt)
 		return DROP_NONE;
-	entry = ct_find(ctx, &pkt);
+	kind = parse(ctx, pkt);
+	if (kind == KIND_FRAGMENT)
+		kind = fragment_find(ctx);
+	if (kind != KIND_FLOW)
+		return DROP_NONE;
+	entry = ct_find(ctx, pkt);
 	if (!entry || !(entry->flags & CT_EGRESS))
 		return DROP_NONE;
-	return nat_apply(ctx, &pkt, entry);
+	return nat_apply(ctx, pkt, entry);
 }
 
 SEC("tc")

@@ -100,10 +100,13 @@ SEC("xdp")
 int xdp_entry(struct context *ctx)
 {
 	__u32 received = DSR_NOTHING;
-	struct packet pkt = {};
+	struct packet *pkt = packet_of();
 	struct ct_entry *entry;
+	enum packet_kind kind;
 	int reason;
 
+	if (!pkt)
+		return CTX_DROP;
 	if (!ctx_for_us(ctx))
 		return pass(ctx, POINT_XDP);
 	if (config.dsr) {
@@ -113,28 +116,31 @@ int xdp_entry(struct context *ctx)
 		if (received != DSR_NOTHING && received != DSR_BACKEND)
 			return drop(ctx, POINT_XDP, received);
 	}
-	if (parse(ctx, &pkt) != KIND_FLOW || pkt.fragment || pkt.ttl <= 1) {
+	kind = parse(ctx, pkt);
+	if (kind == KIND_FRAGMENT)
+		kind = fragment_find(ctx);
+	if (kind != KIND_FLOW || pkt->ttl <= 1) {
 		if (received == DSR_BACKEND)
 			return drop(ctx, POINT_XDP, DROP_INVALID);
 		return pass(ctx, POINT_XDP);
 	}
-	entry = ct_find(ctx, &pkt);
+	entry = ct_find(ctx, pkt);
 	if (received == DSR_BACKEND) {
-		reason = dsr_follow(ctx, &pkt, &entry);
+		reason = dsr_follow(ctx, pkt, &entry);
 		if (reason)
 			return drop(ctx, POINT_XDP, reason);
 	} else if (!entry) {
-		reason = lb_open(ctx, &pkt, OUTSIDE, &entry);
+		reason = lb_open(ctx, pkt, OUTSIDE, &entry);
 		if (reason)
-			return refuse(ctx, POINT_XDP, &pkt, reason);
+			return refuse(ctx, POINT_XDP, pkt, reason);
 	}
 	if (config.dsr && entry && (entry->flags & CT_ENCAP))
-		return xdp_encapsulate(ctx, &pkt, entry);
+		return xdp_encapsulate(ctx, pkt, entry);
 	if (!entry || !ct_rewrites_ingress(entry))
 		return pass(ctx, POINT_XDP);
 	if (entry->flags & CT_LOCAL)
-		return xdp_keep(ctx, &pkt, entry);
-	return xdp_forward(ctx, &pkt, entry);
+		return xdp_keep(ctx, pkt, entry);
+	return xdp_forward(ctx, pkt, entry);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -20,7 +20,7 @@ const (
 	ctMapCtLocks   = "ct_locks"
 	ctMapEvents    = "events"
 	ctMapMetrics   = "metrics"
-	ctMapQuotes    = "quotes"
+	ctMapPackets   = "packets"
 	ctMapSlowPath  = "slow_path"
 	ctProgCtExpire = "ct_expire"
 	ctVarConfig    = "config"
@@ -79,7 +79,7 @@ type ctMapSpecs struct {
 	CtLocks  *ebpf.MapSpec `ebpf:"ct_locks"`
 	Events   *ebpf.MapSpec `ebpf:"events"`
 	Metrics  *ebpf.MapSpec `ebpf:"metrics"`
-	Quotes   *ebpf.MapSpec `ebpf:"quotes"`
+	Packets  *ebpf.MapSpec `ebpf:"packets"`
 	SlowPath *ebpf.MapSpec `ebpf:"slow_path"`
 }
 
@@ -114,7 +114,7 @@ type ctMaps struct {
 	CtLocks  *ebpf.Map `ebpf:"ct_locks"`
 	Events   *ebpf.Map `ebpf:"events"`
 	Metrics  *ebpf.Map `ebpf:"metrics"`
-	Quotes   *ebpf.Map `ebpf:"quotes"`
+	Packets  *ebpf.Map `ebpf:"packets"`
 	SlowPath *ebpf.Map `ebpf:"slow_path"`
 }
 
@@ -124,7 +124,7 @@ func (m *ctMaps) Close() error {
 		m.CtLocks,
 		m.Events,
 		m.Metrics,
-		m.Quotes,
+		m.Packets,
 		m.SlowPath,
 	)
 }

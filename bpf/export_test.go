@@ -49,6 +49,20 @@ func (n *Node) MarkFlow(t Tuple) error {
 	return n.Maps.CT.Put(t.raw(), entry)
 }
 
+// AgeDatagrams makes all known datagrams look as if their first fragments had come before the last minute.
+func (n *Node) AgeDatagrams() error {
+	var key hostDatagram
+	var ports hostDatagramPorts
+	entries := n.maps[hostMapDatagrams].Iterate()
+	for entries.Next(&key, &ports) {
+		ports.FirstSeen -= uint64(61 * time.Second)
+		if err := n.maps[hostMapDatagrams].Put(key, ports); err != nil {
+			return err
+		}
+	}
+	return entries.Err()
+}
+
 // SpendICMP leaves no error for the programs to send from now on.
 func (n *Node) SpendICMP() error {
 	fullAt := make([]uint64, ebpf.MustPossibleCPU())

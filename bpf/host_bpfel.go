@@ -91,6 +91,24 @@ const (
 	hostCtStateCT_EXPIRED     hostCtState = 5
 )
 
+type hostDatagram struct {
+	_     structs.HostLayout
+	Saddr hostAddr
+	Daddr hostAddr
+	Id    uint32
+	Proto uint8
+	Pad   [3]uint8
+}
+
+type hostDatagramPorts struct {
+	_         structs.HostLayout
+	Sport     uint16
+	Dport     uint16
+	Proto     uint8
+	Pad       [3]uint8
+	FirstSeen uint64
+}
+
 type hostDevice struct {
 	_      structs.HostLayout
 	Ipv4   hostAddr
@@ -233,15 +251,30 @@ type hostNodeConfig struct {
 	NetnsCookie      uint64
 }
 
+type hostPacket struct {
+	_              structs.HostLayout
+	Tuple          hostTuple
+	L3Len          uint32
+	L4Off          uint16
+	L4Len          uint8
+	Ttl            uint8
+	TcpFlags       uint8
+	IcmpType       uint8
+	Ipv6           bool
+	EchoReply      bool
+	Fragment       bool
+	Follows        bool
+	FragmentOffset uint16
+	FragmentId     uint32
+	QuoteOff       uint16
+	Relayed        bool
+	_              [1]byte
+}
+
 type hostPrefix struct {
 	_     structs.HostLayout
 	Bits  uint32
 	Words [4]uint32
-}
-
-type hostQuote struct {
-	_     structs.HostLayout
-	Tuple hostTuple
 }
 
 type hostService struct {
@@ -337,6 +370,7 @@ const (
 	hostMapBackends    = "backends"
 	hostMapCt          = "ct"
 	hostMapCtLocks     = "ct_locks"
+	hostMapDatagrams   = "datagrams"
 	hostMapDevices     = "devices"
 	hostMapDirect      = "direct"
 	hostMapEndpoints   = "endpoints"
@@ -347,7 +381,7 @@ const (
 	hostMapKept        = "kept"
 	hostMapMembers     = "members"
 	hostMapMetrics     = "metrics"
-	hostMapQuotes      = "quotes"
+	hostMapPackets     = "packets"
 	hostMapServices    = "services"
 	hostMapSlots       = "slots"
 	hostMapSlowPath    = "slow_path"
@@ -411,6 +445,7 @@ type hostMapSpecs struct {
 	Backends   *ebpf.MapSpec `ebpf:"backends"`
 	Ct         *ebpf.MapSpec `ebpf:"ct"`
 	CtLocks    *ebpf.MapSpec `ebpf:"ct_locks"`
+	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
 	Devices    *ebpf.MapSpec `ebpf:"devices"`
 	Direct     *ebpf.MapSpec `ebpf:"direct"`
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
@@ -421,7 +456,7 @@ type hostMapSpecs struct {
 	Kept       *ebpf.MapSpec `ebpf:"kept"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
-	Quotes     *ebpf.MapSpec `ebpf:"quotes"`
+	Packets    *ebpf.MapSpec `ebpf:"packets"`
 	Services   *ebpf.MapSpec `ebpf:"services"`
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
@@ -459,6 +494,7 @@ type hostMaps struct {
 	Backends   *ebpf.Map `ebpf:"backends"`
 	Ct         *ebpf.Map `ebpf:"ct"`
 	CtLocks    *ebpf.Map `ebpf:"ct_locks"`
+	Datagrams  *ebpf.Map `ebpf:"datagrams"`
 	Devices    *ebpf.Map `ebpf:"devices"`
 	Direct     *ebpf.Map `ebpf:"direct"`
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
@@ -469,7 +505,7 @@ type hostMaps struct {
 	Kept       *ebpf.Map `ebpf:"kept"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
-	Quotes     *ebpf.Map `ebpf:"quotes"`
+	Packets    *ebpf.Map `ebpf:"packets"`
 	Services   *ebpf.Map `ebpf:"services"`
 	Slots      *ebpf.Map `ebpf:"slots"`
 	SlowPath   *ebpf.Map `ebpf:"slow_path"`
@@ -482,6 +518,7 @@ func (m *hostMaps) Close() error {
 		m.Backends,
 		m.Ct,
 		m.CtLocks,
+		m.Datagrams,
 		m.Devices,
 		m.Direct,
 		m.Endpoints,
@@ -492,7 +529,7 @@ func (m *hostMaps) Close() error {
 		m.Kept,
 		m.Members,
 		m.Metrics,
-		m.Quotes,
+		m.Packets,
 		m.Services,
 		m.Slots,
 		m.SlowPath,

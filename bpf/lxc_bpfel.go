@@ -20,6 +20,7 @@ const (
 	lxcMapBackends       = "backends"
 	lxcMapCt             = "ct"
 	lxcMapCtLocks        = "ct_locks"
+	lxcMapDatagrams      = "datagrams"
 	lxcMapDevices        = "devices"
 	lxcMapEndpoints      = "endpoints"
 	lxcMapEvents         = "events"
@@ -29,7 +30,7 @@ const (
 	lxcMapKept           = "kept"
 	lxcMapMembers        = "members"
 	lxcMapMetrics        = "metrics"
-	lxcMapQuotes         = "quotes"
+	lxcMapPackets        = "packets"
 	lxcMapServices       = "services"
 	lxcMapSlots          = "slots"
 	lxcMapSlowPath       = "slow_path"
@@ -93,6 +94,7 @@ type lxcMapSpecs struct {
 	Backends   *ebpf.MapSpec `ebpf:"backends"`
 	Ct         *ebpf.MapSpec `ebpf:"ct"`
 	CtLocks    *ebpf.MapSpec `ebpf:"ct_locks"`
+	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
 	Devices    *ebpf.MapSpec `ebpf:"devices"`
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
@@ -102,7 +104,7 @@ type lxcMapSpecs struct {
 	Kept       *ebpf.MapSpec `ebpf:"kept"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
-	Quotes     *ebpf.MapSpec `ebpf:"quotes"`
+	Packets    *ebpf.MapSpec `ebpf:"packets"`
 	Services   *ebpf.MapSpec `ebpf:"services"`
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
@@ -140,6 +142,7 @@ type lxcMaps struct {
 	Backends   *ebpf.Map `ebpf:"backends"`
 	Ct         *ebpf.Map `ebpf:"ct"`
 	CtLocks    *ebpf.Map `ebpf:"ct_locks"`
+	Datagrams  *ebpf.Map `ebpf:"datagrams"`
 	Devices    *ebpf.Map `ebpf:"devices"`
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
 	Events     *ebpf.Map `ebpf:"events"`
@@ -149,7 +152,7 @@ type lxcMaps struct {
 	Kept       *ebpf.Map `ebpf:"kept"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
-	Quotes     *ebpf.Map `ebpf:"quotes"`
+	Packets    *ebpf.Map `ebpf:"packets"`
 	Services   *ebpf.Map `ebpf:"services"`
 	Slots      *ebpf.Map `ebpf:"slots"`
 	SlowPath   *ebpf.Map `ebpf:"slow_path"`
@@ -162,6 +165,7 @@ func (m *lxcMaps) Close() error {
 		m.Backends,
 		m.Ct,
 		m.CtLocks,
+		m.Datagrams,
 		m.Devices,
 		m.Endpoints,
 		m.Events,
@@ -171,7 +175,7 @@ func (m *lxcMaps) Close() error {
 		m.Kept,
 		m.Members,
 		m.Metrics,
-		m.Quotes,
+		m.Packets,
 		m.Services,
 		m.Slots,
 		m.SlowPath,

@@ -13,6 +13,7 @@ type Metric struct {
 // The rows of the map metrics: see lib/trace.h.
 const (
 	metricSlots = 64
+	metricEarly = 14
 	metricLost  = 15
 	metricDrops = 16
 )
@@ -23,7 +24,7 @@ func (n *Node) Metrics() ([]Metric, error) {
 	err := n.eachMetric(func(point, slot int, packets, bytes uint64) {
 		m := Metric{Point: Point(point), Verdict: Verdict(slot), Packets: packets, Bytes: bytes}
 		switch {
-		case slot == metricLost:
+		case slot == metricLost, slot == metricEarly:
 			return
 		case slot >= metricDrops:
 			m.Verdict, m.Reason = Drop, DropReason(slot-metricDrops)
@@ -46,14 +47,20 @@ func (n *Node) Drops() (map[string]uint64, error) {
 }
 
 // LostEvents returns how many events found the ring buffer full.
-func (n *Node) LostEvents() (uint64, error) {
-	var lost uint64
-	err := n.eachMetric(func(_, slot int, packets, _ uint64) {
-		if slot == metricLost {
-			lost += packets
+func (n *Node) LostEvents() (uint64, error) { return n.countOf(metricLost) }
+
+// EarlyFragments returns how many fragments came to the node before the first of their datagram, so that nothing could tell
+// whether they are for a service: the node's stack has them.
+func (n *Node) EarlyFragments() (uint64, error) { return n.countOf(metricEarly) }
+
+// countOf is how many packets all programs have counted in one slot.
+func (n *Node) countOf(wanted int) (count uint64, err error) {
+	err = n.eachMetric(func(_, slot int, packets, _ uint64) {
+		if slot == wanted {
+			count += packets
 		}
 	})
-	return lost, err
+	return count, err
 }
 
 func (n *Node) eachMetric(visit func(point, slot int, packets, bytes uint64)) error {

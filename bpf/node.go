@@ -43,6 +43,7 @@ type Options struct {
 // MapSizes are the largest numbers of entries, except EventBytes. Zero means the default.
 type MapSizes struct {
 	Flows      uint32 // two per connection; 65536
+	Datagrams  uint32 // whose fragments are translated; 4096
 	Services   uint32 // frontends; 8192
 	Slots      uint32 // of all services, those with the same backends share theirs: one a backend, or a Maglev table; 262144
 	Backends   uint32 // 16384
@@ -292,6 +293,7 @@ func (n *Node) name() {
 func (s MapSizes) apply(specs map[string]*ebpf.MapSpec) {
 	for name, size := range map[string]uint32{
 		hostMapCt:          s.Flows,
+		hostMapDatagrams:   s.Datagrams,
 		hostMapFrontends:   s.Services,
 		hostMapServices:    2 * s.Services, // all of them can change at once
 		hostMapSlots:       s.Slots,

@@ -91,7 +91,6 @@ func TestTunnelWithTheWrongThingInside(t *testing.T) {
 			"another tunnel":   {bpf.TunnelService, false, []packet.Template{outer(f, f, node2, podA), request}},
 			"nothing":          {bpf.TunnelService, false, []packet.Template{packet.IPv6{Src: client.ipv6, Dst: node2.ipv6}, packet.Raw{}}},
 			"no hop left":      {bpf.TTLExpired, false, []packet.Template{hops(f, 1), request}},
-			"a first fragment": {bpf.Fragment, false, fragmentOf(f, true, client, node2, 30080)},
 			"a later fragment": {bpf.Fragment, false, fragmentOf(f, false, client, node2, 30080)},
 			"a lying length":   {bpf.Invalid, true, []packet.Template{lying(f), request}},
 		} {

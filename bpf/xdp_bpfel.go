@@ -20,6 +20,7 @@ const (
 	xdpMapBackends   = "backends"
 	xdpMapCt         = "ct"
 	xdpMapCtLocks    = "ct_locks"
+	xdpMapDatagrams  = "datagrams"
 	xdpMapDevices    = "devices"
 	xdpMapDirect     = "direct"
 	xdpMapEndpoints  = "endpoints"
@@ -29,7 +30,7 @@ const (
 	xdpMapIpcache    = "ipcache"
 	xdpMapMembers    = "members"
 	xdpMapMetrics    = "metrics"
-	xdpMapQuotes     = "quotes"
+	xdpMapPackets    = "packets"
 	xdpMapServices   = "services"
 	xdpMapSlots      = "slots"
 	xdpMapSlowPath   = "slow_path"
@@ -91,6 +92,7 @@ type xdpMapSpecs struct {
 	Backends   *ebpf.MapSpec `ebpf:"backends"`
 	Ct         *ebpf.MapSpec `ebpf:"ct"`
 	CtLocks    *ebpf.MapSpec `ebpf:"ct_locks"`
+	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
 	Devices    *ebpf.MapSpec `ebpf:"devices"`
 	Direct     *ebpf.MapSpec `ebpf:"direct"`
 	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
@@ -100,7 +102,7 @@ type xdpMapSpecs struct {
 	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
-	Quotes     *ebpf.MapSpec `ebpf:"quotes"`
+	Packets    *ebpf.MapSpec `ebpf:"packets"`
 	Services   *ebpf.MapSpec `ebpf:"services"`
 	Slots      *ebpf.MapSpec `ebpf:"slots"`
 	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
@@ -138,6 +140,7 @@ type xdpMaps struct {
 	Backends   *ebpf.Map `ebpf:"backends"`
 	Ct         *ebpf.Map `ebpf:"ct"`
 	CtLocks    *ebpf.Map `ebpf:"ct_locks"`
+	Datagrams  *ebpf.Map `ebpf:"datagrams"`
 	Devices    *ebpf.Map `ebpf:"devices"`
 	Direct     *ebpf.Map `ebpf:"direct"`
 	Endpoints  *ebpf.Map `ebpf:"endpoints"`
@@ -147,7 +150,7 @@ type xdpMaps struct {
 	Ipcache    *ebpf.Map `ebpf:"ipcache"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
-	Quotes     *ebpf.Map `ebpf:"quotes"`
+	Packets    *ebpf.Map `ebpf:"packets"`
 	Services   *ebpf.Map `ebpf:"services"`
 	Slots      *ebpf.Map `ebpf:"slots"`
 	SlowPath   *ebpf.Map `ebpf:"slow_path"`
@@ -160,6 +163,7 @@ func (m *xdpMaps) Close() error {
 		m.Backends,
 		m.Ct,
 		m.CtLocks,
+		m.Datagrams,
 		m.Devices,
 		m.Direct,
 		m.Endpoints,
@@ -169,7 +173,7 @@ func (m *xdpMaps) Close() error {
 		m.Ipcache,
 		m.Members,
 		m.Metrics,
-		m.Quotes,
+		m.Packets,
 		m.Services,
 		m.Slots,
 		m.SlowPath,

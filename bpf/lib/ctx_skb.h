@@ -95,6 +95,12 @@ static __always_inline int ctx_l4_csum(struct context *ctx, __u32 off, __u16 add
 	return 0;
 }
 
+/* Tells an skb that has a sum of all its bytes that this sum is another. */
+static __always_inline void ctx_sum_changed(struct context *ctx, __u16 change)
+{
+	bpf_csum_update(ctx, change);
+}
+
 static __always_inline int ctx_set_byte(struct context *ctx, __u32 off, __u8 value)
 {
 	return bpf_skb_store_bytes(ctx, off, &value, 1, BPF_F_RECOMPUTE_CSUM);

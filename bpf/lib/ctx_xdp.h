@@ -38,7 +38,10 @@ static __always_inline void *ctx_data_meta(const struct context *ctx)
 
 static __always_inline __u32 ctx_len(const struct context *ctx)
 {
-	return ctx->data_end - ctx->data;
+	__u64 len = ctx_data_end(ctx) - ctx_data(ctx);
+
+	barrier_var(len); /* a number now: else the compiler subtracts halves of pointers, or adds to one of them first */
+	return len;
 }
 
 static __always_inline __u32 ctx_ifindex(const struct context *ctx)
@@ -83,6 +86,12 @@ static __always_inline int ctx_l4_csum(struct context *ctx, __u32 off, __u16 add
 	if (udp && *check == 0)
 		*check = 0xffff;
 	return 0;
+}
+
+/* No packet has a sum of its own here. */
+static __always_inline void ctx_sum_changed(struct context *ctx __attribute__((unused)),
+					    __u16 change __attribute__((unused)))
+{
 }
 
 static __always_inline int ctx_set_byte(struct context *ctx, __u32 off, __u8 value)
@@ -131,10 +140,9 @@ static __always_inline int ctx_store(struct context *ctx, __u32 off, const void 
  */
 static __always_inline int ctx_reframe(struct context *ctx, __u32 room, __u32 keep)
 {
-	__u64 have = ctx_data_end(ctx) - ctx_data(ctx);
+	int excess = ctx_len(ctx) - sizeof(struct ethhdr) - keep;
 
-	barrier_var(have); /* a number now: else the compiler adds to one of the pointers first */
-	return bpf_xdp_adjust_tail(ctx, sizeof(struct ethhdr) + keep - have) || bpf_xdp_adjust_head(ctx, -(int)room) ? -1 : 0;
+	return bpf_xdp_adjust_tail(ctx, -excess) || bpf_xdp_adjust_head(ctx, -(int)room) ? -1 : 0;
 }
 
 /* Out of the device that the packet came in by; it must be addressed already. */

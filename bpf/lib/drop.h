@@ -11,7 +11,7 @@ enum __attribute__((packed)) drop_reason {
 	DROP_INVALID,		/* a header is cut short or contradicts itself */
 	DROP_INVALID_SOURCE,	/* a pod sent with an address that is not its own */
 	DROP_NO_ENDPOINT,	/* the lxc device belongs to no pod that we know */
-	DROP_FRAGMENT,		/* a fragment that would need a translation */
+	DROP_FRAGMENT,		/* a fragment that would need a translation, and the first of its datagram is not known */
 	DROP_NO_BACKEND,	/* the service has none */
 	DROP_SNAT_NO_PORT,	/* no free source port towards this destination */
 	DROP_SNAT_NO_ADDRESS,	/* the node has no address of this family */

@@ -4,6 +4,7 @@
 
 #include "csum.h"
 #include "fib.h"
+#include "fragment.h"
 
 /*
  * IP in IP: a packet of either family, whole, behind an outer header of either
@@ -100,6 +101,8 @@ static __always_inline int encap_push(struct context *ctx, const struct packet *
 
 	if (!ip)
 		return DROP_REWRITE;
+	if (pkt->fragment && !pkt->follows)
+		fragment_keep(ctx);
 	tos = pkt->ipv6 ? ipv6_tos(ip) : ipv4_tos(ip);
 	reason = ttl_decrement(ctx, pkt);
 	if (reason)

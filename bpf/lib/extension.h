@@ -2,36 +2,11 @@
 #ifndef LIB_EXTENSION_H
 #define LIB_EXTENSION_H
 
-#include "trace.h"
+#include "packet.h"
 
-/* Where headers stand, and the way to L4 past what IPv6 puts between. */
+/* The way to L4 past what IPv6 puts between. */
 
-/* What a packet is to the datapath. */
-enum packet_kind {
-	KIND_FLOW,	 /* TCP, UDP, an ICMP echo, or an ICMP error about one of them: the tuple is whole */
-	KIND_FRAGMENT, /* a later fragment of anything: only the tuple's addresses and protocol are known */
-	KIND_OTHER_IP, /* never translated; the tuple as for a fragment */
-	KIND_ARP,
-	KIND_NOT_IP,
-	KIND_INVALID, /* a header is cut short or contradicts itself */
-};
-
-#define L3_OFF sizeof(struct ethhdr)
-
-/*
- * No L4 header starts behind this. IPv4 options end at 74; IPv6 has room for
- * 450 bytes of extension headers, and what has more goes to the stack. Offsets
- * pass through l4_bound, so that verifiers which lose a number's bounds on its
- * way over the stack find them again.
- */
-#define L4_OFF_MASK 0x1ff
 #define IPV6_EXTENSIONS 4
-
-static __always_inline __u32 l4_bound(__u32 off)
-{
-	asm volatile("%0 &= %1" : "+r"(off) : "i"(L4_OFF_MASK));
-	return off;
-}
 
 static __always_inline bool ipv6_is_extension(__u8 type)
 {
@@ -53,12 +28,18 @@ union ipv6_walk {
 /*
  * Walks extension headers, the first of which is of the given type and at l4_off,
  * up to what is none. (AH counts as none: it authenticates what translation would
- * change.) Few packets have any. Global: the verifier reads it once, and knows of its
+ * change.) What a fragment header says is noted in the packet. Few packets have
+ * any. Global: the verifier reads it once, and knows of its
  * result nothing that would multiply the states of the rest.
  */
 __noinline __u32 ipv6_extensions(struct context *ctx, __u32 type, __u32 l4_off)
 {
 	union ipv6_walk walk = {.l4_off = l4_off, .proto = type, .kind = KIND_OTHER_IP};
+	struct packet *pkt = packet_of();
+	bool fragmented = false;
+
+	if (!pkt)
+		return walk.result;
 
 	for (int i = 0; i < IPV6_EXTENSIONS; i++) {
 		const struct ipv6_rt_hdr *ext; /* starts as each of them does */
@@ -75,12 +56,21 @@ __noinline __u32 ipv6_extensions(struct context *ctx, __u32 type, __u32 l4_off)
 		if (type == IPPROTO_ROUTING && ext->segments_left)
 			break; /* the checksum is over another destination (RFC 8200, 8.1) */
 		if (type == IPPROTO_FRAGMENT) {
-			__u16 frag_off = bpf_ntohs(((const struct frag_hdr *)ext)->frag_off);
+			const struct frag_hdr *frag = (const struct frag_hdr *)ext;
+			__u16 frag_off = bpf_ntohs(frag->frag_off);
 
-			len = sizeof(struct frag_hdr);
+			if (fragmented) { /* a fragment of a fragment */
+				walk.kind = KIND_INVALID;
+				break;
+			}
+			fragmented = true;
+			pkt->fragment_id = frag->identification;
+			pkt->fragment_offset = frag_off & IP6_OFFSET;
+			len = sizeof(*frag);
 			walk.fragment = frag_off & (IP6_MF | IP6_OFFSET);
 			if (frag_off & IP6_OFFSET) {
 				walk.kind = KIND_FRAGMENT;
+				walk.l4_off += len;
 				break;
 			}
 		}

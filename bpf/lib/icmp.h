@@ -189,7 +189,7 @@ __noinline int icmp_make(struct context *ctx, __u32 l3_len, __u32 ipv6, __u32 ty
 static __always_inline int drop_and_tell(struct context *ctx, enum trace_point point, const struct packet *pkt,
 					 enum drop_reason reason, enum icmp_problem problem, __u32 mtu)
 {
-	if (pkt->quote_off || icmp_make(ctx, pkt->l3_len, pkt->ipv6, icmp_type_of(problem, pkt->ipv6), mtu))
+	if (pkt->quote_off || pkt->follows || icmp_make(ctx, pkt->l3_len, pkt->ipv6, icmp_type_of(problem, pkt->ipv6), mtu))
 		return drop(ctx, point, reason);
 	trace(ctx, point, VERDICT_REJECT, reason, ctx_ifindex(ctx));
 	return ctx_send_back(ctx);

@@ -165,7 +165,7 @@ static __always_inline int lb_open(struct context *ctx, const struct packet *pkt
 	if (reason == NOT_SERVED)
 		return DROP_NONE;
 	if (!reason)
-		reason = pkt->fragment ? DROP_FRAGMENT : lb_open_flow(ctx, side, pkt->ipv6);
+		reason = lb_open_flow(ctx, side, pkt->ipv6);
 	if (reason)
 		return reason;
 	*entry = bpf_map_lookup_elem(&ct, &pkt->tuple);

@@ -39,11 +39,13 @@ struct metric {
 };
 
 /*
- * One row of METRIC_SLOTS counters per point: the verdicts, then in METRIC_LOST
- * the events that found the ring buffer full, then from METRIC_DROPS on the
- * drops by reason, whether the sender was told or not.
+ * One row of METRIC_SLOTS counters per point: the verdicts, then in METRIC_EARLY
+ * fragments that came before the first of their datagram, in METRIC_LOST the
+ * events that found the ring buffer full, and from METRIC_DROPS on the drops by
+ * reason, whether the sender was told or not.
  */
 #define METRIC_SLOTS 64
+#define METRIC_EARLY 14
 #define METRIC_LOST 15
 #define METRIC_DROPS 16
 #define METRIC_ROWS 16 /* points, and room for more */

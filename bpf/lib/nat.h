@@ -3,6 +3,7 @@
 #define LIB_NAT_H
 
 #include "ct.h"
+#include "fragment.h"
 
 /*
  * Rewriting a packet. Addresses, ports and IPv4's header checksum are written in
@@ -32,22 +33,6 @@ static __always_inline int nat_l3(struct context *ctx, const struct packet *pkt,
 	return DROP_NONE;
 }
 
-/* Writes the ports, or the identifier of an echo. */
-static __always_inline int nat_l4(struct context *ctx, const struct packet *pkt, const struct ct_entry *entry)
-{
-	__be16 *header = ctx_at(ctx, l4_bound(pkt->l4_off), sizeof(struct udphdr));
-
-	if (!header)
-		return DROP_REWRITE;
-	if (pkt->tuple.proto == IPPROTO_TCP || pkt->tuple.proto == IPPROTO_UDP) {
-		header[0] = entry->sport;
-		header[1] = entry->dport;
-	} else {
-		((struct icmphdr *)header)->id = entry->sport | entry->dport; /* one of them is 0 */
-	}
-	return DROP_NONE;
-}
-
 static __always_inline __u32 nat_csum_off(__u8 proto)
 {
 	switch (proto) {
@@ -58,6 +43,37 @@ static __always_inline __u32 nat_csum_off(__u8 proto)
 	default:
 		return offsetof(struct icmphdr, checksum);
 	}
+}
+
+/* Writes the ports, or the identifier of an echo, and the checksum. */
+static __always_inline int nat_l4(struct context *ctx, const struct packet *pkt, const struct ct_entry *entry)
+{
+	__u16 addr_csum = pkt->tuple.proto == IPPROTO_ICMP ? 0 : entry->addr_csum;
+	__be16 *header = ctx_at(ctx, l4_bound(pkt->l4_off), sizeof(struct udphdr));
+
+	if (!header)
+		return DROP_REWRITE;
+	if (pkt->tuple.proto == IPPROTO_TCP || pkt->tuple.proto == IPPROTO_UDP) {
+		header[0] = entry->sport;
+		header[1] = entry->dport;
+	} else {
+		((struct icmphdr *)header)->id = entry->sport | entry->dport; /* one of them is 0 */
+	}
+	if (ctx_l4_csum(ctx, l4_bound(pkt->l4_off) + nat_csum_off(pkt->tuple.proto), addr_csum, entry->port_csum,
+			pkt->tuple.proto == IPPROTO_UDP, pkt->ipv6))
+		return DROP_REWRITE;
+	return DROP_NONE;
+}
+
+/*
+ * A fragment that is not the first has no more than addresses. Nothing in it makes
+ * up for new ones where IPv6 has no header checksum: an skb's own sum changes.
+ */
+static __always_inline int nat_follower(struct context *ctx, const struct packet *pkt, const struct ct_entry *entry)
+{
+	if (pkt->ipv6)
+		ctx_sum_changed(ctx, entry->addr_csum);
+	return DROP_NONE;
 }
 
 /*
@@ -180,7 +196,6 @@ __noinline int nat_error(struct context *ctx, __u32 l4_off, __u32 quote_off, __u
 /* Makes pkt what entry says, the tuple in it included. Returns a drop reason. */
 static __always_inline int nat_apply(struct context *ctx, struct packet *pkt, const struct ct_entry *entry)
 {
-	__u16 addr_csum = pkt->tuple.proto == IPPROTO_ICMP ? 0 : entry->addr_csum;
 	struct slow_path *slow;
 	int reason;
 
@@ -192,16 +207,13 @@ static __always_inline int nat_apply(struct context *ctx, struct packet *pkt, co
 		return nat_error(ctx, pkt->l4_off, pkt->quote_off, pkt->ipv6, pkt->relayed);
 	}
 
-	if (pkt->fragment)
-		return DROP_FRAGMENT; /* those after the first have no ports, and would not follow */
+	if (pkt->fragment && !pkt->follows)
+		fragment_keep(ctx);
 	reason = nat_l3(ctx, pkt, entry);
 	if (!reason)
-		reason = nat_l4(ctx, pkt, entry);
+		reason = pkt->follows ? nat_follower(ctx, pkt, entry) : nat_l4(ctx, pkt, entry);
 	if (reason)
 		return reason;
-	if (ctx_l4_csum(ctx, l4_bound(pkt->l4_off) + nat_csum_off(pkt->tuple.proto), addr_csum, entry->port_csum,
-			pkt->tuple.proto == IPPROTO_UDP, pkt->ipv6))
-		return DROP_REWRITE;
 	pkt->tuple.saddr = entry->saddr;
 	pkt->tuple.daddr = entry->daddr;
 	pkt->tuple.sport = entry->sport;

@@ -4,28 +4,6 @@
 
 #include "quote.h"
 
-/* All that is ever read from the headers of a packet, each of them once. */
-struct packet {
-	struct tuple tuple;
-	__u16 l4_off; /* bytes from the start of the frame */
-	__u8 l4_len;  /* of the header of TCP or UDP */
-	__u32 l3_len; /* of IP header and all behind it */
-	__u8 ttl;     /* or hop limit */
-	__u8 tcp_flags;
-	__u8 icmp_type;
-	bool ipv6;
-	bool fragment; /* the first or a later one */
-	bool echo_reply;
-	bool relayed;	 /* an ICMP error of neither end of the flow, but of a router between them */
-	__u16 quote_off; /* an ICMP error, about the packet whose L4 header is there; 0: it is none */
-};
-
-/* A flow's first packet may be like this. */
-static __always_inline bool opens_flow(const struct packet *pkt)
-{
-	return !pkt->echo_reply && !pkt->quote_off;
-}
-
 static __always_inline enum packet_kind parse_tcp(struct context *ctx, struct packet *pkt, __u32 len)
 {
 	const struct tcphdr *tcp = ctx_header(ctx, l4_bound(pkt->l4_off), sizeof(*tcp));
@@ -53,20 +31,6 @@ static __always_inline enum packet_kind parse_udp(struct context *ctx, struct pa
 	return KIND_FLOW;
 }
 
-/* An error goes by the flow that it is about, unless it is about nothing: then its tuple is that of what was parsed so far. */
-static __always_inline enum packet_kind parse_quote(struct context *ctx, struct packet *pkt)
-{
-	__u32 off = quote_read(ctx, pkt->l4_off + sizeof(struct icmphdr), L3_OFF + pkt->l3_len, pkt->ipv6);
-	const struct quote *quote = quote_of();
-
-	if (!off || !quote || !addr_equal(&pkt->tuple.daddr, &quote->tuple.daddr))
-		return KIND_OTHER_IP;
-	pkt->relayed = !addr_equal(&pkt->tuple.saddr, &quote->tuple.saddr);
-	pkt->quote_off = off;
-	pkt->tuple = quote->tuple;
-	return KIND_FLOW;
-}
-
 static __always_inline enum packet_kind parse_icmp(struct context *ctx, struct packet *pkt, __u32 len, __u8 request,
 						   __u8 reply)
 {
@@ -76,7 +40,7 @@ static __always_inline enum packet_kind parse_icmp(struct context *ctx, struct p
 		return KIND_INVALID;
 	pkt->icmp_type = icmp->type;
 	if (quote_is_error(icmp->type, pkt->ipv6) && !pkt->fragment)
-		return parse_quote(ctx, pkt);
+		return quote_parse(ctx);
 	if (icmp->type == request)
 		pkt->tuple.sport = icmp->id;
 	pkt->echo_reply = icmp->type == reply;
@@ -97,6 +61,17 @@ static __always_inline enum packet_kind parse_l4(struct context *ctx, struct pac
 	if (pkt->tuple.proto == IPPROTO_ICMPV6 && pkt->ipv6)
 		return parse_icmp(ctx, pkt, len, ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY);
 	return KIND_OTHER_IP;
+}
+
+/*
+ * A fragment that is not the first, of len bytes. None of them may write over the
+ * header that is in the first (RFC 1858, 3), nor end behind the longest datagram.
+ */
+static __always_inline enum packet_kind parse_fragment(const struct packet *pkt, __u32 len)
+{
+	if (pkt->tuple.proto == IPPROTO_TCP && pkt->fragment_offset < sizeof(struct tcphdr))
+		return KIND_INVALID;
+	return pkt->fragment_offset + len > 0xffff ? KIND_INVALID : KIND_FRAGMENT;
 }
 
 static __always_inline enum packet_kind parse_ipv4(struct context *ctx, struct packet *pkt)
@@ -121,8 +96,12 @@ static __always_inline enum packet_kind parse_ipv4(struct context *ctx, struct p
 
 	frag_off = bpf_ntohs(ip->frag_off);
 	pkt->fragment = frag_off & (IP_MF | IP_OFFSET);
+	if (pkt->fragment) {
+		pkt->fragment_id = ip->id;
+		pkt->fragment_offset = (frag_off & IP_OFFSET) * 8;
+	}
 	if (frag_off & IP_OFFSET)
-		return KIND_FRAGMENT;
+		return parse_fragment(pkt, len - header);
 	return parse_l4(ctx, pkt, len - header);
 }
 
@@ -130,6 +109,7 @@ static __always_inline enum packet_kind parse_ipv6(struct context *ctx, struct p
 {
 	const struct ipv6hdr *ip = ctx_header(ctx, L3_OFF, sizeof(*ip));
 	union ipv6_walk walk;
+	__u32 len;
 
 	if (!ip || ip->version != 6)
 		return KIND_INVALID;
@@ -145,24 +125,30 @@ static __always_inline enum packet_kind parse_ipv6(struct context *ctx, struct p
 	pkt->ttl = ip->hop_limit;
 	pkt->ipv6 = true;
 	pkt->l4_off = L3_OFF + sizeof(*ip);
+	len = pkt->l3_len - sizeof(*ip);
 
 	if (ipv6_is_extension(pkt->tuple.proto)) {
 		walk.result = ipv6_extensions(ctx, pkt->tuple.proto, pkt->l4_off);
 		pkt->l4_off = walk.l4_off;
 		pkt->tuple.proto = walk.proto;
 		pkt->fragment = walk.fragment;
-		if (walk.kind != KIND_FLOW)
-			return walk.kind;
 		if (pkt->l4_off > L3_OFF + pkt->l3_len)
 			return KIND_INVALID;
+		len = L3_OFF + pkt->l3_len - pkt->l4_off;
+		if (walk.kind == KIND_FRAGMENT)
+			return parse_fragment(pkt, len);
+		if (walk.kind != KIND_FLOW)
+			return walk.kind;
 	}
-	return parse_l4(ctx, pkt, L3_OFF + pkt->l3_len - pkt->l4_off);
+	return parse_l4(ctx, pkt, len);
 }
 
+/* Fills in pkt, that of packet_of(). */
 static __always_inline enum packet_kind parse(struct context *ctx, struct packet *pkt)
 {
 	const struct ethhdr *eth = ctx_header(ctx, 0, sizeof(*eth));
 
+	__builtin_memset(pkt, 0, sizeof(*pkt));
 	if (!eth)
 		return KIND_INVALID;
 	if (eth->h_proto == bpf_htons(ETH_P_IP))

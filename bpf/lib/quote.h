@@ -3,7 +3,6 @@
 #define LIB_QUOTE_H
 
 #include "extension.h"
-#include "tuple.h"
 
 /*
  * An ICMP error quotes the packet that it is about, from the IP header on, and
@@ -11,24 +10,6 @@
  * quoted packet came from: it is a packet of the same flow in the other direction,
  * and conntrack finds it by the quoted tuple turned round.
  */
-struct quote {
-	struct tuple tuple; /* of packets in the direction of the error */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__type(key, __u32);
-	__type(value, struct quote);
-	__uint(max_entries, 1);
-} quotes SEC(".maps");
-
-static __always_inline struct quote *quote_of(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&quotes, &zero);
-}
-
 #define QUOTE_L4 8 /* bytes of L4 that every error quotes: RFC 792 */
 
 /* The types that say why a packet did not arrive. (A redirect names a gateway for an address that its receiver may not know.) */
@@ -96,22 +77,27 @@ static __always_inline __u32 quote_ip(struct context *ctx, struct tuple *tuple, 
 }
 
 /*
- * Reads the packet that is quoted from off to end, and returns where its L4
- * header starts; 0: of no flow that translates. Global: the verifier reads it once.
+ * Makes an ICMP error, parsed up to its ICMP header, a packet of the flow that it
+ * is about. Returns what it is then; about nothing, it stays what it was. Global:
+ * the verifier reads it once.
  */
-__noinline int quote_read(struct context *ctx, __u32 off, __u32 end, __u32 ipv6)
+__noinline int quote_parse(struct context *ctx)
 {
-	struct quote *quote = quote_of();
-	struct tuple tuple = {};
-	__u32 l4_off;
+	struct packet *pkt = packet_of();
+	struct tuple tuple = {}, error;
+	__u32 off;
 
-	if (!quote)
-		return 0;
-	l4_off = quote_ip(ctx, &tuple, off, ipv6);
-	if (!l4_off || l4_off > L4_OFF_MASK || l4_off + QUOTE_L4 > end || !quote_ports(ctx, &tuple, l4_off, ipv6))
-		return 0;
-	tuple_reverse(&quote->tuple, &tuple);
-	return l4_off;
+	if (!pkt)
+		return KIND_OTHER_IP;
+	off = quote_ip(ctx, &tuple, pkt->l4_off + sizeof(struct icmphdr), pkt->ipv6);
+	if (!off || off > L4_OFF_MASK || off + QUOTE_L4 > L3_OFF + pkt->l3_len ||
+	    !quote_ports(ctx, &tuple, off, pkt->ipv6) || !addr_equal(&pkt->tuple.daddr, &tuple.saddr))
+		return KIND_OTHER_IP;
+	tuple_reverse(&error, &tuple);
+	pkt->relayed = !addr_equal(&pkt->tuple.saddr, &error.saddr);
+	pkt->quote_off = off;
+	pkt->tuple = error;
+	return KIND_FLOW;
 }
 
 #endif /* LIB_QUOTE_H */
