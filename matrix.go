@@ -15,11 +15,11 @@ import (
 type matrixCommand struct {
 	Kernels  []string `help:"Kernels by their names in the list, folders (with a slash in them), or host for this machine's own; all of the list otherwise." placeholder:"NAME"`
 	Pattern  string   `name:"run" help:"Run only tests that match, as go test -run does." placeholder:"REGEXP"`
-	Quick    bool     `help:"One scenario of each kind."`
+	Quick    bool     `help:"One scenario of each kind, on eBPF alone."`
 	Suite    []string `help:"Folder with Go tests, in place of the datapath's own suites; can be repeated." placeholder:"DIR" sep:"none"`
 	Object   []string `help:"ELF object whose programs are loaded on each kernel; can be repeated." placeholder:"FILE" sep:"none"`
 	Shard    string   `help:"Run only part i of n; skbench report merge joins them." placeholder:"I/N"`
-	Parallel int      `help:"Guests side by side; one less than there are processors otherwise."`
+	Parallel int      `help:"Guests side by side; as many as there are processors otherwise."`
 	Memory   int      `help:"Memory of a guest in MiB." default:"1024"`
 	List     string   `help:"List of kernels." default:"ci/kernels.yaml" type:"path"`
 	Out      string   `help:"Folder to write the report to." default:"out/matrix" type:"path"`

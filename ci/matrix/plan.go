@@ -26,7 +26,7 @@ type Options struct {
 	Suites  []string // folders with Go tests; none: those of the datapath
 	Objects []string // ELF objects whose programs are loaded
 	Shard   Shard
-	// Parallel is how many guests run side by side; 0: as many as there are processors, less one.
+	// Parallel is how many guests run side by side; 0: as many as there are processors.
 	Parallel int
 	// MemoryMiB is a guest's memory; 0: 1024.
 	MemoryMiB int

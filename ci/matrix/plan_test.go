@@ -57,7 +57,8 @@ func TestQuickScenariosAreThere(t *testing.T) {
 	for _, name := range quick {
 		require.Contains(t, all, name, "the quick suite names a scenario that is no more")
 	}
-	only := regexp.MustCompile(quickPattern(quick))
+	top, _, _ := strings.Cut(quickPattern(quick), "/")
+	only := regexp.MustCompile(top)
 	matched := slices.DeleteFunc(all, func(name string) bool { return !only.MatchString(name) })
 	require.Len(t, matched, len(quick))
 }

@@ -90,7 +90,7 @@ func (o Options) parallel() int {
 	if o.Parallel > 0 {
 		return o.Parallel
 	}
-	return max(1, runtime.NumCPU()-1)
+	return runtime.NumCPU()
 }
 
 // run is a matrix being made.

@@ -56,7 +56,7 @@ var (
 		probe: loads(ebpf.SockOps, ebpf.AttachCGroupSockOps)})
 	SkMsg = declare(Feature{Name: "sk_msg", Kind: Hook, Since: mustParse("4.17"), Config: []string{"CONFIG_NET_SOCK_MSG"},
 		probe: loads(ebpf.SkMsg, ebpf.AttachSkMsgVerdict)})
-	SkMsgSight = declare(Feature{Name: "sk_msg programs that see other sockets", Kind: Hook, Since: mustParse("6.2"), Config: []string{"CONFIG_DEBUG_INFO_BTF"},
+	SkMsgSight = declare(Feature{Name: "sk_msg programs that see other sockets", Kind: Hook, Config: []string{"CONFIG_DEBUG_INFO_BTF"},
 		Mend: "before 6.2, boot without lockdown=confidentiality", probe: bpf.CanRedirectSessions})
 	SkLookup     = declare(Feature{Name: "sk_lookup", Kind: Hook, Since: mustParse("5.9"), probe: loads(ebpf.SkLookup, ebpf.AttachSkLookup)})
 	NetfilterBPF = declare(Feature{Name: "netfilter programs", Kind: Hook, Since: mustParse("6.4"), Config: []string{"CONFIG_NETFILTER_BPF_LINK"},
@@ -76,7 +76,7 @@ var (
 	FIBLookup       = helper("4.18", asm.FnFibLookup, ebpf.SchedCLS, ebpf.XDP)
 	SockHashUpdate  = helper("4.18", asm.FnSockHashUpdate, ebpf.SockOps)
 	MsgRedirectHash = helper("4.18", asm.FnMsgRedirectHash, ebpf.SkMsg)
-	SocketCookie    = helper("5.12", asm.FnGetSocketCookie, ebpf.CGroupSock)
+	SocketCookie    = helper("5.7", asm.FnGetSocketCookie, ebpf.CGroupSock)
 	SetRetval       = declare(Feature{Name: "bpf_set_retval", Kind: Helper, Since: mustParse("6.1"), probe: callsSetRetval})
 	SkLookupTCP     = helper("5.0", asm.FnSkLookupTcp, ebpf.SchedCLS, ebpf.XDP)
 	SkAssign        = helper("5.7", asm.FnSkAssign, ebpf.SchedCLS)

@@ -67,6 +67,10 @@ func boot() error {
 	if err := json.Unmarshal(text, &todo); err != nil {
 		return fmt.Errorf("%s: %w", job.Path, err)
 	}
+	// Before 5.18 nothing makes the kernel load it: ipvsadm does.
+	if err := load("ip_vs"); err != nil {
+		fmt.Println("guest:", err)
+	}
 	kernelLog, err := followKernel(out.send)
 	if err != nil {
 		return err
