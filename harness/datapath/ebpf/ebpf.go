@@ -19,7 +19,7 @@ import (
 // Datapath describes the eBPF datapath: XDP on every node's NIC, TC on the NIC
 // and on the pods' devices, programs at the sockets of nodes and pods.
 func Datapath(opts ...Option) harness.Datapath {
-	d := &datapath{name: "ebpf", trace: true, sizes: labSizes}
+	d := &datapath{name: "ebpf", trace: true, snatPorts: bpf.DefaultSNATPorts, sizes: labSizes}
 	for _, opt := range opts {
 		opt(d)
 	}
@@ -39,6 +39,7 @@ type datapath struct {
 	dsr            bool
 	trace          bool
 	sizes          bpf.MapSizes
+	snatPorts      bpf.PortRange
 }
 
 // Option changes the datapath, and its name where the change is one that users see.
@@ -78,6 +79,10 @@ func WithoutSockets() Option {
 func WithMaglev(entries int) Option {
 	return func(d *datapath) { d.name += "-maglev"; d.maglev = entries }
 }
+
+// WithSNATPorts reserves other ports on every node for source translation than
+// bpf.DefaultSNATPorts.
+func WithSNATPorts(ports bpf.PortRange) Option { return func(d *datapath) { d.snatPorts = ports } }
 
 // WithoutTrace reports no hops: the programs do what production would. Counters
 // run all the same.

@@ -50,6 +50,7 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 		IPv4: n.IPv4, IPv6: n.IPv6,
 		GatewayIPv4: n.GatewayIPv4, GatewayIPv6: n.GatewayIPv6,
 		NIC: nic.Index, NICMAC: nic.MAC, NetNSCookie: cookie,
+		SNATPorts:            d.snatPorts,
 		DSR:                  d.dsr,
 		MTU:                  n.mtu,
 		Trace:                d.trace,
@@ -71,7 +72,7 @@ func lacks(f *feature.Feature) bool { return f.Check().State == feature.No }
 // learn tells the programs, and the node's kernel, who is in the cluster.
 func (n *node) learn(d *datapath, t topo.Topology) error {
 	// The node's own sockets must stay clear of the ports that SNAT takes.
-	if err := n.machine.Sysctl("net.ipv4.ip_local_reserved_ports", bpf.DefaultSNATPorts.String()); err != nil {
+	if err := n.machine.Sysctl("net.ipv4.ip_local_reserved_ports", d.snatPorts.String()); err != nil {
 		return err
 	}
 	for _, pod := range t.Pods {
