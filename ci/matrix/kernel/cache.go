@@ -191,7 +191,9 @@ type unpacked struct {
 	modules modules
 }
 
-func newUnpacked() *unpacked { return &unpacked{modules: modules{byName: map[string]*module{}}} }
+func newUnpacked() *unpacked {
+	return &unpacked{modules: modules{byName: map[string]*module{}, spare: map[string]spare{}}}
+}
 
 // take takes from a file what is needed of it. Paths are /boot/vmlinuz-RELEASE, or /usr/lib/modules/RELEASE/vmlinuz, and …/kernel/….
 func (u *unpacked) take(name string, content io.Reader) (err error) {
@@ -200,7 +202,7 @@ func (u *unpacked) take(name string, content io.Reader) (err error) {
 		return err
 	}
 	if _, file, ok := strings.Cut(name, "/kernel/"); ok && strings.Contains(file, ".ko") {
-		return u.modules.add(file, content)
+		return u.modules.take(file, content)
 	}
 	return nil
 }
@@ -233,6 +235,9 @@ func (u *unpacked) write(k Kernel, folder string) error {
 	}
 	release, err := releaseOf(u.bzImage)
 	if err != nil {
+		return err
+	}
+	if err := u.modules.complete(); err != nil {
 		return err
 	}
 	if err := u.modules.check(release); err != nil {
@@ -299,7 +304,7 @@ func bootsAsELF(image []byte) bool {
 // key names the kernel's folder in the cache. A folder of the user's is known by its files' sizes and times.
 func (k Kernel) key() (string, error) {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "format 2 %v\n", wantedFiles)
+	fmt.Fprintf(hash, "format 3 %v\n", wantedFiles)
 	fmt.Fprintf(hash, "%v %v %v\n", wantedFolders, k.Suite, k.Packages)
 	if k.Folder != "" {
 		err := filepath.WalkDir(k.Folder, func(name string, entry fs.DirEntry, err error) error {

@@ -92,13 +92,16 @@ func kernelFiles(release, modulesOf string) map[string][]byte {
 	magic := "vermagic=" + modulesOf + " SMP mod_unload"
 	base := "/lib/modules/" + release + "/kernel/"
 	return map[string][]byte{
-		"/boot/vmlinuz-" + release:             fakeBzImage(release, zstdOf(fakeELF(".x", "kernel", pvhNote))),
-		base + "drivers/net/veth.ko":           fakeModule("alias=rtnl-link-veth", "depends=", magic),
-		base + "net/netfilter/nf-nat.ko":       fakeModule("depends=nf_conntrack", "softdep=pre: libcrc32c", magic),
-		base + "net/netfilter/nf_conntrack.ko": gzipOf(fakeModule("depends=", "alias=nf_conntrack-10", magic)),
-		base + "crypto/crc32c_generic.ko":      fakeModule("alias=libcrc32c", "alias=pci:v00008086*", magic),
-		base + "lib/test_bpf.ko":               fakeModule(magic),
-		base + "drivers/gpu/drm.ko":            fakeModule(magic),
+		"/boot/vmlinuz-" + release:                  fakeBzImage(release, zstdOf(fakeELF(".x", "kernel", pvhNote))),
+		base + "drivers/net/veth.ko":                fakeModule("alias=rtnl-link-veth", "depends=", magic),
+		base + "net/netfilter/nf-nat.ko":            fakeModule("depends=nf_conntrack", "softdep=pre: libcrc32c", magic),
+		base + "net/netfilter/nf_conntrack.ko":      gzipOf(fakeModule("depends=", "alias=nf_conntrack-10", magic)),
+		base + "crypto/crc32c_generic.ko":           fakeModule("alias=libcrc32c", "alias=pci:v00008086*", magic),
+		base + "lib/test_bpf.ko":                    fakeModule(magic),
+		base + "drivers/net/wireguard/wireguard.ko": fakeModule("depends=libchacha", magic),
+		base + "arch/x86/lib/crypto/libchacha.ko":   gzipOf(fakeModule("depends=simd-x", magic)),
+		base + "arch/x86/kernel/simd_x.ko":          fakeModule("depends=", magic),
+		base + "drivers/gpu/drm.ko":                 fakeModule(magic),
 	}
 }
 
@@ -115,6 +118,7 @@ func TestFolder(t *testing.T) {
 	index := indexOf(t, string(archive))
 	require.Equal(t, []string{"veth"}, index.Find("rtnl-link-veth"))
 	require.Equal(t, []string{"crc32c_generic", "nf_conntrack", "nf_nat"}, index.Find("nf-nat"), "what it needs first, softly too, by names that are aliases")
+	require.Equal(t, []string{"simd_x", "libchacha", "wireguard"}, index.Find("wireguard"), "wherever they lie")
 	require.Empty(t, index.Find("drm"), "no network is made of it")
 	require.Empty(t, index.Find("test_bpf"), "it would run for a minute")
 	require.Empty(t, index.Find("pci:v00008086d00001000"))

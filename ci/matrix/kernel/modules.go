@@ -50,13 +50,54 @@ type module struct {
 // modules collects a kernel's modules.
 type modules struct {
 	byName map[string]*module
+	spare  map[string]spare // those that are not wanted for themselves
 }
 
-// add takes a module if it is wanted. file is its path below lib/modules/RELEASE/kernel.
-func (m *modules) add(file string, content io.Reader) error {
-	if !wanted(file) {
-		return nil
+// spare is a module as it came, compressed or not.
+type spare struct {
+	file    string
+	content []byte
+}
+
+// take takes a module. file is its path below lib/modules/RELEASE/kernel.
+func (m *modules) take(file string, content io.Reader) error {
+	if wanted(file) {
+		return m.add(file, content)
 	}
+	text, err := io.ReadAll(content)
+	if err != nil {
+		return fmt.Errorf("module %s: %w", file, err)
+	}
+	base, _, _ := strings.Cut(path.Base(file), ".ko")
+	m.spare[initramfs.Name(base)] = spare{file, text}
+	return nil
+}
+
+// complete adds what those taken depend on, wherever in the kernel's tree it lies.
+func (m *modules) complete() error {
+	for {
+		var missing []string
+		for _, module := range m.byName {
+			for _, need := range module.needs {
+				name := initramfs.Name(need)
+				if _, ok := m.spare[name]; ok && m.byName[name] == nil {
+					missing = append(missing, name)
+				}
+			}
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+		for _, name := range missing {
+			if err := m.add(m.spare[name].file, bytes.NewReader(m.spare[name].content)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// add adds a module.
+func (m *modules) add(file string, content io.Reader) error {
 	plain, err := decompress(content)
 	if err != nil {
 		return fmt.Errorf("module %s: %w", file, err)
