@@ -87,6 +87,12 @@ func (r route) request() request {
 	if r.source.IsValid() {
 		req.AddData(nl.NewRtAttr(unix.RTA_PREFSRC, r.source.AsSlice()))
 	}
+	if r.mtu != 0 {
+		metrics := nl.NewRtAttr(unix.RTA_METRICS, nil)
+		metrics.AddRtAttr(unix.RTAX_MTU, nl.Uint32Attr(uint32(r.mtu)))
+		metrics.AddRtAttr(unix.RTAX_LOCK, nl.Uint32Attr(1<<unix.RTAX_MTU)) // forwarding looks at no other
+		req.AddData(metrics)
+	}
 	return request{fmt.Sprintf("giving %s a route to %s by way of %s", r.device.Machine, r.prefix, r.device.Name), req}
 }
 

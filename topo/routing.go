@@ -27,6 +27,7 @@ type route struct {
 	prefix netip.Prefix
 	via    []netip.Addr // equal ways; none: on-link
 	source netip.Addr   // of the machine's own packets, where it is not for the kernel to choose
+	mtu    int          // of the way; 0: the device's
 }
 
 // RouteAdd adds or replaces the route to prefix: by way of via, which eth0 reaches; by several, each for a part of the flows.
@@ -43,9 +44,27 @@ func (m *Machine) RouteOnLink(prefix netip.Prefix) error {
 	return m.putRoute(route{device: m.nic(), prefix: prefix.Masked()})
 }
 
+// RouteMTU makes the way of a route that the machine has a narrow one: no packet of more bytes goes by it, as if a link in the
+// distance took no larger ones and the machine knew.
+func (m *Machine) RouteMTU(prefix netip.Prefix, mtu int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.IndexFunc(m.routes, func(r route) bool { return r.prefix == prefix.Masked() })
+	if i < 0 {
+		return fmt.Errorf("topo: %s has no route to %s that could have an MTU: add one (Topology.Routes, Machine.RouteAdd)", m.name, prefix)
+	}
+	r := m.routes[i]
+	r.mtu = mtu
+	return m.putRouteLocked(r)
+}
+
 func (m *Machine) putRoute(r route) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.putRouteLocked(r)
+}
+
+func (m *Machine) putRouteLocked(r route) error {
 	if err := m.rtnl.do(r.request()); err != nil {
 		return fmt.Errorf("topo: %w", err)
 	}

@@ -1,6 +1,8 @@
 package topo_test
 
 import (
+	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 
@@ -68,6 +70,42 @@ func TestWireTurnsPacketsRound(t *testing.T) {
 		tape.expect(t, dst.String(), "tester/eth0 out", "lb/eth0 in", "lb/eth0 out", "tester/eth0 in")
 	}
 	require.Len(t, tape.seen(t, ""), 16, "nothing else was sent: no ARP, no redirect")
+}
+
+// A packet that is larger than the narrow part of its way is told of by the node that knows of it.
+func TestRouteMTU(t *testing.T) {
+	t.Parallel()
+	network := up(t, topo.Cluster(2))
+	tape := capture(t, network)
+	node1, pod := machine(t, network, "node1"), machine(t, network, "web-on-node1")
+	for _, c := range []struct {
+		pods netip.Prefix
+		dst  netip.Addr
+		fits int // bytes of UDP payload
+	}{{topo.PodsIPv4(2), topo.PodIP(topo.PodsIPv4(2), 1), 1300 - 28}, {topo.PodsIPv6(2), topo.PodIP(topo.PodsIPv6(2), 1), 1300 - 48}} {
+		require.NoError(t, node1.RouteMTU(c.pods, 1300))
+		for size, way := range map[int][]string{
+			c.fits: {"web-on-node1/eth0 out", "node1/lxc-web in", "node1/eth0 out", "node2/eth0 in", "node2/lxc-web out", "web-on-node2/eth0 in", // nobody listens there
+				"web-on-node2/eth0 out", "node2/lxc-web in", "node2/eth0 out", "node1/eth0 in", "node1/lxc-web out", "web-on-node1/eth0 in"},
+			c.fits + 1: {"web-on-node1/eth0 out", "node1/lxc-web in", "node1/lxc-web out", "web-on-node1/eth0 in"},
+		} {
+			payload := make([]byte, size)
+			mark := fmt.Sprintf("%d bytes to %s", size, c.dst)
+			copy(payload, mark)
+			p, err := packet.Build(packet.UDP{Dst: netip.AddrPortFrom(c.dst, 80), Payload: payload}, packet.Defaults{
+				SrcMAC: pod.Devices()[0].MAC, DstMAC: gatewayMAC(t, pod, c.dst), SrcIPv4: pod.IPv4(), SrcIPv6: pod.IPv6()})
+			require.NoError(t, err)
+			require.NoError(t, pod.Inject(topo.NIC, p.Data))
+			tape.expect(t, mark, way...)
+		}
+	}
+	require.ErrorContains(t, node1.RouteMTU(netip.MustParsePrefix("192.0.2.0/24"), 1300), "node1 has no route to 192.0.2.0/24 that could have an MTU")
+}
+
+func gatewayMAC(t *testing.T, m *topo.Machine, dst netip.Addr) net.HardwareAddr {
+	_, mac, err := m.NextHop(dst)
+	require.NoError(t, err)
+	return mac
 }
 
 func TestInjectWrongly(t *testing.T) {
