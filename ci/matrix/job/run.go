@@ -14,6 +14,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
+	"regexp"
+	"strings"
 )
 
 // Run runs the steps one after the other and calls emit with what they tell, one record at a time. What steps leave in the folder of artefacts
@@ -93,16 +95,40 @@ func (r runner) follow(cmd *exec.Cmd, step string) error {
 
 // lines tells each line, however long.
 func (r runner) lines(from io.Reader, kind Kind, step string) {
+	var named []string // files, by the tests that have not ended yet
 	for lines := bufio.NewReader(from); ; {
 		line, err := lines.ReadString('\n')
 		if line != "" {
 			r.emit(Record{Kind: kind, Step: step, Text: line})
+			named = append(named, fileName.FindAllString(line, -1)...)
+		}
+		if strings.Contains(line, `"Action":"fail"`) {
+			r.collectNamed(step, named)
+			named = nil
 		}
 		if err != nil {
 			return
 		}
 	}
 }
+
+// collectNamed tells the files that a failed test has named, which it wrote before:
+// the next test may be the guest's last.
+func (r runner) collectNamed(step string, named []string) {
+	for _, name := range named {
+		name = strings.TrimRight(name, ".")
+		below, inside := strings.CutPrefix(name, r.artefacts+"/")
+		if !inside || !filepath.IsLocal(below) {
+			continue
+		}
+		if content, err := os.ReadFile(name); err == nil && os.Remove(name) == nil {
+			r.emit(Record{Kind: File, Step: step, Text: below, Data: Compress(content)})
+		}
+	}
+}
+
+// fileName is that of a file, by its whole path, in a line of text or of JSON.
+var fileName = regexp.MustCompile(`/[A-Za-z0-9._+/-]+`)
 
 // collect tells the files that the step left, and removes them.
 func (r runner) collect(step string) error {
