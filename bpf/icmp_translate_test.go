@@ -283,6 +283,13 @@ func TestErrorAboutNothing(t *testing.T) {
 				}
 			})
 		}
+		t.Run(string(f)+"/a known flow, told to another than its sender", func(t *testing.T) {
+			r.serve(t, bpf.UDP, node1.at(f, 30082), podA.at(f, 80))
+			local := r.send(t, r.fromNetdev(), client, node1, message(bpf.UDP, client.at(f, 40000), node1.at(f, 30082)))
+			for _, at := range []hook{r.xdp(), r.fromNetdev()} {
+				r.error(t, at, node2, node1, troubles[0].about(f, remote.addr(f), node1.addr(f), local.Quote())).untouched(t)
+			}
+		})
 		t.Run(string(f)+"/a redirect", func(t *testing.T) {
 			redirect := packet.Template(packet.ICMP{Src: gateway.ipv4, Dst: node1.ipv4, Type: packet.ICMPRedirect, Code: 1, Embedded: known.Quote()})
 			if f == v6 {
