@@ -25,6 +25,8 @@
  *   flow has taken the tuple: then what is left of this flow is removed, and
  *   its next packet opens it anew with another port.
  * So an entry never sends a packet to anyone but the peer that it was made for.
+ * What the table cannot know is that an answer comes late: one to a flow that
+ * lost its reply entry goes to the flow that has the tuple by then.
  *
  * With direct server return the answers do not come by here, and the forward
  * entry is alone (CT_ENCAP): all it does is to keep the flow with its backend.
