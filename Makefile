@@ -10,9 +10,6 @@ MATRIX_OUT  ?= out/matrix
 KERNELS     ?=
 MATRIXFLAGS ?=
 comma       := ,
-
-# Tests that load BPF programs or make namespaces.
-TESTED_BY_ROOT = ./bpf ./topo ./harness ./harness/feature ./harness/packet ./harness/socket ./harness/vector ./scenarios
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .PHONY: help bench test matrix matrix-quick test-vm race residue check generate setup setup-test setup-dev clean root-%
@@ -34,9 +31,8 @@ matrix: setup-matrix ## every scenario on many kernels, in virtual machines, as 
 matrix-quick: ## one scenario of each kind on one old and one new kernel
 	@$(MAKE) --no-print-directory matrix MATRIXFLAGS=--quick KERNELS=$(or $(KERNELS),5.10$(comma)7.3)
 
-test-vm: setup-matrix ## the tests in one virtual machine, where this machine's kernel must not or cannot load BPF programs
-	$(GO) build -o skbench .
-	./skbench matrix --out out/test-vm --kernels $(or $(KERNELS),6.12) $(patsubst ./%,--suite %,$(TESTED_BY_ROOT)) $(MATRIXFLAGS)
+test-vm: setup-matrix ## the scenarios in one virtual machine, where this machine's kernel must not or cannot load BPF programs
+	@$(MAKE) --no-print-directory matrix MATRIX_OUT=out/test-vm KERNELS=$(or $(KERNELS),6.12)
 
 race: root-race setup setup-test setup-dev ## all tests under the race detector, but those that run virtual machines
 	$(GO) test -count=1 -race $$($(GO) list ./... | grep -v -e /ci/matrix -e /ci/residue)

@@ -189,7 +189,7 @@ func (c *collector) finish(name cellName, test *progress, action string) {
 }
 
 // place is where in the code a line comes from.
-var place = regexp.MustCompile(`^\s*[\w./-]+\.go:\d+: ?`)
+var place = regexp.MustCompile(`^\s*[\w./-]+\.go:\d+(: ?|\s*$)`)
 
 // reasonOf is what a skipped test said.
 func reasonOf(log string) string {

@@ -138,7 +138,8 @@ func TestCells(t *testing.T) {
 			story: `> s
 				run A
 				output A A_test.go:9: 
-				output A Error Trace: A_test.go:9
+				output A Error Trace: x/y/helper.go:9
+				output A x/y/A_test.go:9
 				output A Error: Should be true
 				output A Messages: it is there on 5.10
 				fail A

@@ -17,7 +17,8 @@ import (
 // commands are what suites call. Those that this machine lacks are left out, and their features are then missing in the guest too.
 var commands = []string{
 	"iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore", "iptables-legacy-restore",
-	"ip6tables-legacy-restore", "nft", "ipvsadm", "ip", "tc", "bridge", "wg", "tcpdump", "ethtool",
+	"ip6tables-legacy-restore", "nft", "ipvsadm", "ip", "tc", "bridge", "wg", "tcpdump", "ethtool", "xdp-filter",
+	"sh", "cat", "sleep", "true", "false", "ls", "ping", "sysctl", "mount", "umount", "nsenter",
 }
 
 // pluginFolders hold what commands load while they run.
@@ -76,6 +77,7 @@ func (p *plan) base(to io.Writer) error {
 			archive.Program(path)
 		}
 	}
+	archive.Link("/bin/sh", "/usr/bin/sh") // unless it is there already
 	for _, folder := range pluginFolders {
 		if _, err := os.Stat(folder); err == nil {
 			archive.Tree(folder, folder)

@@ -196,8 +196,11 @@ func (r *run) guests(ctx context.Context, k kernel.Kernel, c *collector) error {
 		if err == nil {
 			continue // Nothing is left to do, as the next job shows.
 		}
+		if ctx.Err() != nil {
+			return err
+		}
 		last := lastOf(console)
-		if ctx.Err() != nil || c.step == "" { // It never came up.
+		if c.step == "" { // It never came up.
 			c.column.Console = last
 			return fmt.Errorf("%w before it told anything: see whether its vmlinuz is whole, and a kernel for x86-64", err)
 		}
