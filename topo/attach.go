@@ -3,7 +3,6 @@ package topo
 import (
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -139,7 +138,7 @@ func (m *Machine) AttachTC(prog *ebpf.Program, dev string, direction Direction, 
 // link attaches by a BPF link, inside the machine: the kernel looks the device up in the caller's namespace.
 func (m *Machine) link(attach func() (link.Link, error)) func() (func() error, error) {
 	return func() (func() error, error) {
-		var l io.Closer
+		var l link.Link
 		err := m.Do(func() (err error) {
 			l, err = attach()
 			return err
@@ -147,8 +146,14 @@ func (m *Machine) link(attach func() (link.Link, error)) func() (func() error, e
 		if err != nil {
 			return nil, err
 		}
-		return l.Close, nil
+		return unlink(l), nil
 	}
+}
+
+// unlink returns what ends a link. Closing alone may end it later: a process that is being forked meanwhile, by any
+// goroutine, holds a copy of the descriptor until it execs.
+func unlink(l link.Link) func() error {
+	return func() error { return errors.Join(l.Detach(), l.Close()) }
 }
 
 // nextPriority is above that of all filters before.

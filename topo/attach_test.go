@@ -2,6 +2,10 @@ package topo_test
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -76,6 +80,39 @@ func TestProgramsRunUntilDetached(t *testing.T) {
 			tape.expect(t, text, test.seen...)
 		})
 	}
+}
+
+// A process that another goroutine is starting holds a copy of every descriptor until it execs: it must not hold a program.
+func TestProgramsAreDetachedWhileProcessesStart(t *testing.T) {
+	t.Parallel()
+	network := up(t, topo.Cluster(1))
+	client, node := machine(t, network, "client"), machine(t, network, "node1")
+	attachment, err := node.AttachXDP(program(t, ebpf.XDP, xdpDrop), "eth0", topo.XDPDriver)
+	require.NoError(t, err)
+	copyLinks(t)
+	require.NoError(t, attachment.Close())
+	exchange(t, listen(t, client, client.IPv4()), listen(t, node, node.IPv4()))
+}
+
+// copyLinks holds a copy of every BPF link of this process for the length of a test, as a fork would.
+func copyLinks(t testing.TB) {
+	t.Helper()
+	const folder = "/proc/self/fd"
+	descriptors, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	copied := 0
+	for _, d := range descriptors {
+		if what, _ := os.Readlink(filepath.Join(folder, d.Name())); what != "anon_inode:bpf_link" {
+			continue
+		}
+		fd, err := strconv.Atoi(d.Name())
+		require.NoError(t, err)
+		if held, err := syscall.Dup(fd); err == nil { // unless another test has closed it since
+			copied++
+			t.Cleanup(func() { syscall.Close(held) })
+		}
+	}
+	require.NotZero(t, copied)
 }
 
 func TestProgramsRunInTheOrderOfAttachment(t *testing.T) {

@@ -98,7 +98,7 @@ func (m *Machine) AttachCgroup(prog *ebpf.Program, place ebpf.AttachType) (*Atta
 		if err != nil {
 			return nil, err
 		}
-		return l.Close, nil
+		return unlink(l), nil
 	}})
 }
 
