@@ -20,6 +20,22 @@ type Results struct {
 	Schema      string            `json:"schema"`
 	Environment map[string]string `json:"environment"`
 	Results     []Result          `json:"results"`
+	Checks      []Check           `json:"checks,omitempty"` // that the run made of itself
+	Absent      []Absence         `json:"absent,omitempty"` // what this machine cannot measure
+}
+
+// Check is one thing that a run looks at to know whether its figures can be trusted.
+type Check struct {
+	Name   string `json:"name"`
+	Passed bool   `json:"passed"`
+	Says   string `json:"says"` // one sentence with the figures, and the limit
+}
+
+// Absence is a benchmark, at some of its parameters, that this machine cannot run.
+type Absence struct {
+	Benchmark string            `json:"benchmark"`
+	Params    map[string]string `json:"params"`
+	Reason    string            `json:"reason"` // one sentence
 }
 
 // Result is the samples of one benchmark at one choice of its parameters, in the

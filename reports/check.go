@@ -34,7 +34,8 @@ func (f *file) check() (*Results, []error) {
 	if len(f.Results) == 0 {
 		problems = append(problems, errors.New("results is missing or empty: measure at least one benchmark"))
 	}
-	results := &Results{Schema: *f.Schema, Environment: f.Environment}
+	problems = append(problems, checkNotes(f.Checks, f.Absent)...)
+	results := &Results{Schema: *f.Schema, Environment: f.Environment, Checks: f.Checks, Absent: f.Absent}
 	places := map[string]int{}
 	for i, written := range f.Results {
 		result, err := written.check()
@@ -50,6 +51,27 @@ func (f *file) check() (*Results, []error) {
 		results.Results = append(results.Results, result)
 	}
 	return results, problems
+}
+
+// checkNotes looks at what the run says beside its figures.
+func checkNotes(checks []Check, absent []Absence) (problems []error) {
+	for i, c := range checks {
+		if !namePattern.MatchString(c.Name) {
+			problems = append(problems, fmt.Errorf("checks[%d].name is %q: begin with a small letter and use only small letters, digits and -", i, c.Name))
+		}
+		if !lineOfTextPattern.MatchString(c.Says) {
+			problems = append(problems, fmt.Errorf("checks[%d].says is %q: write one line of text", i, c.Says))
+		}
+	}
+	for i, a := range absent {
+		if err := (fileResult{Benchmark: &a.Benchmark, Params: a.Params, Unit: new("s")}).checkWords(); err != nil {
+			problems = append(problems, fmt.Errorf("absent[%d].%w", i, err))
+		}
+		if !lineOfTextPattern.MatchString(a.Reason) {
+			problems = append(problems, fmt.Errorf("absent[%d].reason is %q: write one line of text", i, a.Reason))
+		}
+	}
+	return problems
 }
 
 func checkEnvironment(environment map[string]string) (problems []error) {

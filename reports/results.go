@@ -27,6 +27,29 @@ type Results struct {
 
 	// Results stand in the order in which they are to be shown.
 	Results []Result `json:"results"`
+
+	// Checks are what the run found about itself, in order; after a merge several
+	// may have one name. When one is not passed, Environment has "untrusted".
+	Checks []Check `json:"checks,omitempty"`
+
+	// Absent is what the run should have measured and could not.
+	Absent []Absence `json:"absent,omitempty"`
+}
+
+// Check is one thing that a run looked at to know whether its own figures can be
+// trusted.
+type Check struct {
+	Name   string `json:"name"` // "a-a", "generator", "foreign-load", …
+	Passed bool   `json:"passed"`
+	Says   string `json:"says"` // one sentence with the figures, and the limit
+}
+
+// Absence is a benchmark, at some of its parameters, that this machine could not
+// run.
+type Absence struct {
+	Benchmark string            `json:"benchmark"`
+	Params    map[string]string `json:"params"` // all of these are missing: "datapath": "ipvs"
+	Reason    string            `json:"reason"` // one sentence
 }
 
 // Result is the samples of one benchmark at one choice of its parameters.
@@ -71,6 +94,8 @@ type file struct {
 	Schema      *string           `json:"schema"`
 	Environment map[string]string `json:"environment"`
 	Results     []fileResult      `json:"results"`
+	Checks      []Check           `json:"checks"`
+	Absent      []Absence         `json:"absent"`
 }
 
 type fileResult struct {

@@ -39,6 +39,18 @@ func TestResultsSurviveWriting(t *testing.T) {
 	require.Equal(t, sample(t), again)
 }
 
+func TestReadNotes(t *testing.T) {
+	t.Parallel()
+	results, err := ReadResults(write(t, strings.Replace(good, "\n  ]\n", `
+  ],
+  "checks": [{"name": "a-a", "passed": true, "says": "1.0 % apart, limit 5 %"}],
+  "absent": [{"benchmark": "pps", "params": {"datapath": "ipvs"}, "reason": "this kernel has no IPVS"}]
+`, 1)))
+	require.NoError(t, err)
+	require.Equal(t, []Check{{"a-a", true, "1.0 % apart, limit 5 %"}}, results.Checks)
+	require.Equal(t, []Absence{{"pps", map[string]string{"datapath": "ipvs"}, "this kernel has no IPVS"}}, results.Absent)
+}
+
 // good is the smallest file that has everything.
 const good = `{
   "schema": "skbench/results/v1",
@@ -89,6 +101,10 @@ func TestReadResultsRefuses(t *testing.T) {
 		{"the median of other samples", `"median": 2`, `"median": 2.5`, "results[0].median is 2.5, and that of the samples is 2"},
 		{"low above the median", `"low": 1`, `"low": 2.5`, "results[0].low 2.5, median 2, high 3 do not lie in this order within the samples, 1 to 3"},
 		{"high beyond the samples", `"high": 3`, `"high": 30`, "results[0].low 1, median 2, high 30 do not lie"},
+		{"a check without a name", "\n  ]\n", "\n  ],\n\"checks\": [{\"passed\": true, \"says\": \"good\"}]\n", `checks[0].name is ""`},
+		{"a check that says nothing", "\n  ]\n", "\n  ],\n\"checks\": [{\"name\": \"a-a\", \"passed\": true}]\n", `checks[0].says is "": write one line`},
+		{"an absence of nothing", "\n  ]\n", "\n  ],\n\"absent\": [{\"benchmark\": \"PPS\", \"params\": {}, \"reason\": \"x\"}]\n", `absent[0].benchmark is "PPS"`},
+		{"an absence without a reason", "\n  ]\n", "\n  ],\n\"absent\": [{\"benchmark\": \"pps\", \"params\": {}}]\n", `absent[0].reason is ""`},
 		{"a result twice", result, result + ",\n" + result, "results[0] and results[1] are both PPS/datapath=xdp in packets/s"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -149,9 +165,11 @@ func TestSchemaAgreesWithReader(t *testing.T) {
 	}{
 		{"file", Results{}, schema},
 		{"result", Result{}, *result},
+		{"check", Check{}, *schema.Properties["checks"].Items},
+		{"absence", Absence{}, *schema.Properties["absent"].Items},
 	} {
-		fields := jsonFields(test.of)
-		require.ElementsMatch(t, fields, test.n.Required, test.name)
+		fields, required := jsonFields(test.of)
+		require.ElementsMatch(t, required, test.n.Required, test.name)
 		require.ElementsMatch(t, fields, slices.Collect(maps.Keys(test.n.Properties)), test.name)
 		require.Equal(t, "false", string(test.n.Additional), test.name)
 	}
@@ -164,17 +182,26 @@ func TestSchemaAgreesWithReader(t *testing.T) {
 		{namePattern.String(), params.PropertyNames.Pattern},
 		{valuePattern.String(), rest(params).Pattern},
 		{unitPattern.String(), result.Properties["unit"].Pattern},
+		{namePattern.String(), schema.Properties["checks"].Items.Properties["name"].Pattern},
+		{lineOfTextPattern.String(), schema.Properties["checks"].Items.Properties["says"].Pattern},
+		{namePattern.String(), schema.Properties["absent"].Items.Properties["benchmark"].Pattern},
+		{lineOfTextPattern.String(), schema.Properties["absent"].Items.Properties["reason"].Pattern},
 	} {
 		require.Equal(t, test.want, test.got)
 	}
 }
 
-// jsonFields lists the names under which a struct's fields stand in JSON.
-func jsonFields(of any) (names []string) {
+// jsonFields lists the names under which a struct's fields stand in JSON, and
+// those of them that are always there.
+func jsonFields(of any) (names, required []string) {
 	for field := range reflect.TypeOf(of).Fields() {
-		names = append(names, field.Tag.Get("json"))
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names = append(names, name)
+		if options == "" {
+			required = append(required, name)
+		}
 	}
-	return names
+	return names, required
 }
 
 // write puts text into a results.json of its own and returns its path.

@@ -35,6 +35,49 @@ var benchmarks = map[string]benchmark{
 		what: "The time that a datapath adds to the first packet of a flow, for which it must find the service, " +
 			"and to later ones, while it serves so many services that the flows are spread over.",
 	},
+	"backends": {
+		goName: "Backends",
+		title:  "Cost per packet of the datapath alone, against backends",
+		what: "The time that a datapath adds to the first packet of a flow, for which it must choose a backend, " +
+			"and to later ones, while its one service has so many backends.",
+	},
+	"loss": {
+		goName: "Loss",
+		title:  "Packets lost under overload",
+		what:   "The part of the packets that is lost when more are sent than can be forwarded.",
+	},
+	"ndr": {
+		goName: "NDR",
+		title:  "Highest rate without loss",
+		what:   "The highest rate at which no packet is lost, by binary search as RFC 2544 has it, with short trials.",
+	},
+	"latency": {
+		goName: "Latency",
+		title:  "Latency",
+		what: "The time of one transaction over TCP: a byte there and a byte back on an open connection (rr), " +
+			"or connecting, a byte there, a byte back and closing (crr).",
+	},
+	"throughput": {
+		goName: "Throughput",
+		title:  "Throughput of one TCP stream",
+		what:   "The bytes that one TCP connection carries when the sender has always more.",
+	},
+	"program": {
+		goName: "Program",
+		title:  "Cost of one program",
+		what: "What one run of a program takes on a packet that is restored before each run, without anything around it; " +
+			"and what the program costs the verifier when it is loaded.",
+	},
+	"lab": {
+		goName: "Lab",
+		title:  "Time to bring a lab up and down",
+		what:   "The time until a lab of so many nodes stands with the datapath on it, and until all of it is gone.",
+	},
+	"generator": {
+		goName: "Generator",
+		title:  "The generator's ceiling",
+		what:   "The packets per second that the generator makes when the far end drops all of them at once.",
+	},
 }
 
 func benchmarkOf(name string) benchmark {
@@ -67,6 +110,10 @@ func phrase(param, value string) string {
 		return count + " packets/s offered"
 	case "packets":
 		return value + " packets"
+	case "path":
+		return strings.Replace(value, "-node", " node", 1)
+	case "offloads":
+		return "offloads " + value
 	case "size":
 		if value == "imix" {
 			return "IMIX"
