@@ -14,9 +14,21 @@ import (
 
 // services measures what a packet costs a datapath alone when it serves so many
 // services ("services", ns/packet): the first packet of a flow, for which the
-// service must be found, and later ones. The flows are spread over all services.
-func (p plan) services(ctx context.Context, results *Results, t traffic, cpu int) (err error) {
-	p.say("services: bringing up XDP and iptables")
+// service must be found, and later ones. First all flows go to one service, which
+// has one backend, and the others are idle; then they are spread over all, so that
+// the CPU's caches have to hold more with every service.
+func (p plan) services(ctx context.Context, results *Results, t traffic, cpu int) error {
+	one, all := t, t
+	one.flows, one.backends, one.busy = 1024, 1, 1
+	return errors.Join(
+		p.servicesBusy(ctx, results, "1", one, cpu),
+		p.servicesBusy(ctx, results, "all", all, cpu),
+	)
+}
+
+// servicesBusy measures one kind of traffic; busy is the parameter that names it.
+func (p plan) servicesBusy(ctx context.Context, results *Results, busy string, t traffic, cpu int) (err error) {
+	p.say(fmt.Sprintf("services, busy %s: bringing up XDP and iptables", busy))
 	t.services = 1
 	empty, err := emptyPath(ctx, t, cpu)
 	if err != nil {
@@ -72,7 +84,7 @@ func (p plan) services(ctx context.Context, results *Results, t traffic, cpu int
 	}{{"first", first}, {"later", later}} {
 		for _, s := range sides[1:] {
 			params := maps.Clone(s.params)
-			params["packets"] = packets.name
+			params["packets"], params["busy"] = packets.name, busy
 			results.add("services", params, "ns/packet", difference(packets.costs[s], packets.costs[empty]))
 		}
 	}

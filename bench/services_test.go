@@ -14,16 +14,38 @@ func TestServicesAreMeasured(t *testing.T) {
 	p := plan{rounds: 1, duration: 20 * time.Millisecond, serviceCounts: []int{1, 40}, say: func(string) {}}
 	results := &Results{}
 	require.NoError(t, p.services(t.Context(), results, traffic{family: topo.IPv4, flows: 1024, size: 64}, 0))
-	measured := map[[3]string]float64{}
+	measured := map[[4]string]float64{}
 	for _, r := range results.Results {
 		require.Equal(t, "services", r.Benchmark)
-		measured[[3]string{r.Params["datapath"], r.Params["services"], r.Params["packets"]}] = r.Median
+		measured[[4]string{r.Params["datapath"], r.Params["services"], r.Params["packets"], r.Params["busy"]}] = r.Median
 	}
 	for _, services := range []string{"1", "40"} {
 		for _, packets := range []string{"first", "later"} {
 			for _, datapath := range []string{"xdp", "iptables"} {
-				require.Contains(t, measured, [3]string{datapath, services, packets})
+				for _, busy := range []string{"1", "all"} {
+					require.Contains(t, measured, [4]string{datapath, services, packets, busy})
+				}
 			}
 		}
+	}
+}
+
+func TestTrafficGoesToTheBusyServices(t *testing.T) {
+	for _, test := range []struct {
+		services, busy int
+		want           []int // of flows 0 to 3
+	}{
+		{1, 0, []int{0, 0, 0, 0}},
+		{3, 0, []int{0, 1, 2, 0}},
+		{10000, 0, []int{0, 1, 2, 3}},
+		{1, 1, []int{0, 0, 0, 0}},
+		{10000, 1, []int{5000, 5000, 5000, 5000}},
+		{100, 2, []int{25, 75, 25, 75}},
+	} {
+		var got []int
+		for flow := range 4 {
+			got = append(got, traffic{services: test.services, busy: test.busy}.service(flow))
+		}
+		require.Equal(t, test.want, got, "%d of %d services busy", test.busy, test.services)
 	}
 }

@@ -10,12 +10,24 @@ import (
 )
 
 // traffic is what the tester sends: one UDP datagram of each flow in turn to a
-// node port of the node under test. The flows are spread over the services evenly.
+// node port of the node under test.
 type traffic struct {
 	family   topo.Family
 	flows    int // a power of two, at most 65536
 	size     int // of the frame in bytes, its check sequence of 4 included, as RFC 2544 counts
 	services int // one on each node port from firstNodePort on
+	backends int // of each service; 0: the services share pods backends out among them
+	busy     int // how many of the services the flows are spread over; 0: all
+}
+
+// service is the one that a flow goes to. Those that are busy stand at even distances in the order of all services; a
+// single one stands in the middle.
+func (t traffic) service(flow int) int {
+	busy := t.busy
+	if busy == 0 {
+		busy = t.services
+	}
+	return (2*(flow%busy) + 1) * t.services / (2 * busy)
 }
 
 // headers builds the beginning of each flow's frame, and one whole frame.
@@ -33,7 +45,7 @@ func (t traffic) headers(network *topo.Network) (headers []wireHeader, frame []b
 		}
 		p, err := packet.Build(packet.UDP{
 			Src:     netip.AddrPortFrom(clients, uint16(10000+i%256)),
-			Dst:     netip.AddrPortFrom(target, firstNodePort+uint16(i%t.services)),
+			Dst:     netip.AddrPortFrom(target, firstNodePort+uint16(t.service(i))),
 			Payload: make([]byte, t.payload()),
 		}, packet.Defaults{SrcMAC: tester.MAC, DstMAC: node.MAC})
 		if err != nil {
@@ -66,8 +78,8 @@ func keys(n int) []uint32 {
 // more ports than a node has.
 const pods = 16
 
-// served are the services that the traffic is for. They share the backends out
-// among them; where there are more services than backends, each has one.
+// served are the services that the traffic is for. Where they share the backends
+// out among them and are more than these, each has one.
 func (t traffic) served() []harness.Service {
 	services := make([]harness.Service, t.services)
 	ipv4, ipv6 := netip.MustParseAddr("192.168.0.0"), netip.MustParseAddr("fd00:192:168::")
@@ -78,7 +90,11 @@ func (t traffic) served() []harness.Service {
 			ClusterIPv4: ipv4, ClusterIPv6: ipv6,
 		}
 	}
-	for i := range max(t.services, pods) {
+	backends := max(t.services, pods)
+	if t.backends > 0 {
+		backends = t.services * t.backends
+	}
+	for i := range backends {
 		pod, to := 1+i%pods, &services[i%t.services]
 		to.Backends = append(to.Backends, harness.Backend{
 			Pod: fmt.Sprintf("web%d-on-node2", pod), Node: "node2", Port: backendPort,

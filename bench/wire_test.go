@@ -16,10 +16,10 @@ func TestEmptyPathReturnsEveryFrame(t *testing.T) {
 		name string
 		traffic
 	}{
-		{"IPv4", traffic{topo.IPv4, 1024, 64, 1}},
-		{"IPv6", traffic{topo.IPv6, 1024, 64, 1}},
-		{"one flow", traffic{topo.IPv4, 1, 64, 1}},
-		{"65536 flows of large frames", traffic{topo.IPv4, 65536, 1514, 1}},
+		{"IPv4", traffic{family: topo.IPv4, flows: 1024, size: 64, services: 1}},
+		{"IPv6", traffic{family: topo.IPv6, flows: 1024, size: 64, services: 1}},
+		{"one flow", traffic{family: topo.IPv4, flows: 1, size: 64, services: 1}},
+		{"65536 flows of large frames", traffic{family: topo.IPv4, flows: 65536, size: 1514, services: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := emptyPath(t.Context(), c.traffic, 0)
@@ -37,7 +37,7 @@ func TestEmptyPathReturnsEveryFrame(t *testing.T) {
 
 // An offered load is what was asked for: neither more nor sooner.
 func TestOfferedLoadIsKept(t *testing.T) {
-	s, err := emptyPath(t.Context(), traffic{topo.IPv4, 1024, 64, 1}, 0)
+	s, err := emptyPath(t.Context(), traffic{family: topo.IPv4, flows: 1024, size: 64, services: 1}, 0)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 

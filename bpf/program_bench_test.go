@@ -21,32 +21,42 @@ func BenchmarkProgram(b *testing.B) {
 	const flows = 1024
 	for _, c := range []struct {
 		name    string
+		verdict bpf.Verdict
 		flows   int
 		backend machine
+		idle    int // services beside the one that the packets are for
 		answers bool
 		forget  bool
 		dsr     bool
-		verdict bpf.Verdict
 	}{
-		{"miss", flows, machine{}, false, false, false, bpf.Pass},
-		{"established-local", flows, podA, false, false, false, bpf.Pass},
-		{"established-remote", flows, remote, false, false, false, bpf.Tx},
-		{"established-remote", 1, remote, false, false, false, bpf.Tx},
-		{"reply", flows, remote, true, false, false, bpf.Tx},
-		{"new-remote", flows, remote, false, true, false, bpf.Tx},
-		{"established-dsr", flows, remote, false, false, true, bpf.Tx},
-		{"new-dsr", flows, remote, false, true, true, bpf.Tx},
+		{name: "miss", verdict: bpf.Pass, flows: flows},
+		{name: "established-local", verdict: bpf.Pass, flows: flows, backend: podA},
+		{name: "established-remote", verdict: bpf.Tx, flows: flows, backend: remote},
+		{name: "established-remote", verdict: bpf.Tx, flows: 1, backend: remote},
+		{name: "reply", verdict: bpf.Tx, flows: flows, backend: remote, answers: true},
+		{name: "new-remote", verdict: bpf.Tx, flows: flows, backend: remote, forget: true},
+		{name: "established-dsr", verdict: bpf.Tx, flows: flows, backend: remote, dsr: true},
+		{name: "new-dsr", verdict: bpf.Tx, flows: flows, backend: remote, forget: true, dsr: true},
+		{name: "established-remote", verdict: bpf.Tx, flows: flows, backend: remote, idle: 99},
+		{name: "established-remote", verdict: bpf.Tx, flows: flows, backend: remote, idle: 999},
+		{name: "established-remote", verdict: bpf.Tx, flows: flows, backend: remote, idle: 9999},
+		{name: "new-remote", verdict: bpf.Tx, flows: flows, backend: remote, forget: true, idle: 99},
+		{name: "new-remote", verdict: bpf.Tx, flows: flows, backend: remote, forget: true, idle: 999},
+		{name: "new-remote", verdict: bpf.Tx, flows: flows, backend: remote, forget: true, idle: 9999},
 	} {
 		for _, f := range families {
-			b.Run(fmt.Sprintf("prog=bpf_xdp/case=%s/flows=%d/family=%s", c.name, c.flows, f), func(b *testing.B) {
+			b.Run(fmt.Sprintf("prog=bpf_xdp/case=%s/services=%d/flows=%d/family=%s", c.name, 1+c.idle, c.flows, f), func(b *testing.B) {
 				sizes := smallMaps
-				sizes.Flows = 65536
+				sizes.Flows, sizes.Services, sizes.Backends, sizes.Slots = 65536, 16384, 16384, 65536
 				r := newRigOf(b, sizes, func(config *bpf.Config) { config.Trace, config.DSR = false, c.dsr })
 				switch {
 				case c.dsr:
 					r.serveDirect(b, bpf.UDP, node1.at(f, 30080), c.backend.at(f, 8080))
 				case c.backend.ipv4.IsValid():
 					r.serve(b, bpf.UDP, node1.at(f, 30080), c.backend.at(f, 8080))
+				}
+				for i := range c.idle {
+					r.serve(b, bpf.UDP, node1.at(f, uint16(40000+i)), c.backend.at(f, uint16(10000+i)))
 				}
 				var packets []vector.Timed
 				for i := range c.flows {
