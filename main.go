@@ -17,6 +17,7 @@ import (
 	"github.com/skbench/skbench/bench"
 	"github.com/skbench/skbench/harness/feature"
 	"github.com/skbench/skbench/harness/vector"
+	"github.com/skbench/skbench/harness/vector/cover"
 	"github.com/skbench/skbench/reports"
 )
 
@@ -92,6 +93,8 @@ type vectorsCommand struct {
 	Verifier  bool     `help:"Tell what each program costs the verifier: instructions, states, stack."`
 	Save      string   `placeholder:"FILE" help:"Write what --verifier tells to a file."`
 	Compare   string   `placeholder:"FILE" help:"Compare with what --save wrote earlier."`
+	Cover     string   `placeholder:"FILE" help:"Write which lines of the programs' source ran, as go tool cover -html reads it."`
+	CoverHTML string   `name:"cover-html" placeholder:"FILE" help:"Write that as one page, with branches."`
 }
 
 func (c *vectorsCommand) Run(ctx context.Context) error {
@@ -102,6 +105,12 @@ func (c *vectorsCommand) Run(ctx context.Context) error {
 	if c.Time {
 		options.Time = &vector.Measurement{Samples: c.Samples, Runs: c.Iter}
 	}
+	var counters cover.Counters
+	defer counters.Close()
+	covered := c.Cover != "" || c.CoverHTML != ""
+	if covered {
+		options.Configuration.Cover = &counters
+	}
 	report := vector.Report{JSON: c.JSON, JUnit: c.JUnit, Save: c.Save, Compare: c.Compare}
 	var told error
 	results := vector.RunFiles(ctx, c.Suites, options, func(r *vector.Result) {
@@ -110,7 +119,23 @@ func (c *vectorsCommand) Run(ctx context.Context) error {
 	if err := errors.Join(told, report.End(os.Stdout, results)); err != nil {
 		return err
 	}
+	if covered {
+		if err := c.writeCoverage(&counters); err != nil {
+			return err
+		}
+	}
 	return vector.Err(results)
+}
+
+func (c *vectorsCommand) writeCoverage(counters *cover.Counters) error {
+	report, err := counters.Report()
+	if err != nil {
+		return err
+	}
+	if !c.JSON {
+		fmt.Println(report)
+	}
+	return report.WriteFiles(c.Cover, c.CoverHTML)
 }
 
 type doctorCommand struct {

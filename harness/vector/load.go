@@ -12,6 +12,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/rlimit"
+
+	"github.com/skbench/skbench/harness/vector/cover"
 )
 
 // Configuration is what may be chosen when an object is loaded. The zero value is the object as it stands.
@@ -23,6 +25,8 @@ type Configuration struct {
 	TailCalls map[string]map[uint32]string
 	// Rewrite changes the object's programs and maps before they are loaded, after all else.
 	Rewrite func(*ebpf.CollectionSpec) error
+	// Cover counts which lines of the programs' source run, if it is not nil.
+	Cover *cover.Counters
 	// LogDir is where the verifier's log goes when it rejects a program; "" is the system's folder for temporary files.
 	LogDir string
 	// Statistics has the verifier say what each program cost it: see Loaded.Verified.
@@ -75,7 +79,7 @@ func (o *Object) Load(c Configuration) (*Loaded, error) {
 	if c.restored && features.HaveMapFlag(features.BPF_F_MMAPABLE) == nil {
 		mappable(spec)
 	}
-	collection, err := load(spec, c.Statistics)
+	collection, err := c.load(o, spec)
 	if err != nil {
 		return nil, o.rejected(err, c.LogDir)
 	}
@@ -84,6 +88,16 @@ func (o *Object) Load(c Configuration) (*Loaded, error) {
 		loaded.Programs[name] = &Program{Program: program, Name: name, Spec: spec.Programs[name]}
 	}
 	return loaded, nil
+}
+
+// load loads, with counters in the programs if need be.
+func (c *Configuration) load(o *Object, spec *ebpf.CollectionSpec) (*ebpf.Collection, error) {
+	plain := func(spec *ebpf.CollectionSpec) (*ebpf.Collection, error) { return load(spec, c.Statistics) }
+	if c.Cover == nil {
+		return plain(spec)
+	}
+	c.Cover.Expect(o.Path, o.Spec)
+	return c.Cover.Load(o.Path, spec, plain)
 }
 
 // load loads with the verifier's statistics if need be, in place of its usual log; of a program that it rejects they say nothing.

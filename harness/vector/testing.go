@@ -19,8 +19,14 @@ func Run(t *testing.T, file string) {
 // RunSuite runs one suite, each vector as a subtest.
 func RunSuite(t *testing.T, s *Suite) {
 	t.Helper()
+	Options{}.RunSuite(t, s)
+}
+
+// RunSuite is the function RunSuite with options.
+func (o Options) RunSuite(t *testing.T, s *Suite) {
+	t.Helper()
 	t.Run(s.Name, func(t *testing.T) {
-		result := s.Run(t.Context(), Options{})
+		result := s.Run(t.Context(), o)
 		for _, v := range result.Vectors {
 			t.Run(v.Name, func(t *testing.T) {
 				if v.Failure != nil {
