@@ -57,6 +57,7 @@ func TestChangesUnderTraffic(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sizes := smallMaps
 			sizes.Services, sizes.Slots, sizes.Backends = 32, uint32(c.slots), 32
+			sizes.Claims = 65536 // new flows come as fast as they can
 			r := newRigOf(t, sizes, func(c *bpf.Config) { c.Trace = false })
 			changing := &changing{node: r.Node, maglev: c.maglev}
 			require.NoError(t, changing.change())

@@ -133,26 +133,6 @@ func TestEviction(t *testing.T) {
 	})
 }
 
-// TestEvictedTupleIsTaken has another flow take the port of one that lost its reply half; there is only one port.
-func TestEvictedTupleIsTaken(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, func(c *bpf.Config) { c.SNATPorts = bpf.PortRange{Min: 50000, Max: 50000} })
-	eachFlow(t, balanced, func(t *testing.T, f family, p bpf.Protocol) {
-		require.NoError(t, r.DeleteFlows())
-		r.serve(t, p, node1.at(f, 30080), remote.at(f, 80))
-		send := func(from machine) outcome {
-			return r.offer(t, r.xdp(), from, node1, message(p, from.at(f, 40000), node1.at(f, 30080)))
-		}
-		require.Equal(t, node1.at(f, 50000), send(client).Src())
-		require.NoError(t, r.EvictFlow(bpf.Tuple{Src: remote.at(f, 80), Dst: node1.at(f, 50000), Protocol: p}))
-		require.Equal(t, node1.at(f, 50000), send(silent).Src())
-
-		require.NoError(t, r.AgeFlow(bpf.Tuple{Src: client.at(f, 40000), Dst: node1.at(f, 30080), Protocol: p}))
-		send(client).dropped(t, bpf.SNATNoPort) // what is left of the first flow must not share the second one's tuple
-		require.Len(t, r.checkFlows(t), 2, "and is gone")
-	})
-}
-
 func TestLastSeen(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -164,20 +144,6 @@ func TestLastSeen(t *testing.T) {
 	again := r.send(t, r.xdp(), client, node1, message(bpf.UDP, request.Src, request.Dst))
 	require.Greater(t, r.checkFlows(t)[request].LastSeen, out.event.Time)
 	require.Less(t, r.checkFlows(t)[request].LastSeen, again.event.Time)
-}
-
-// TestFullTable opens many times more flows than fit: each is served, and the table stays in bounds.
-func TestFullTable(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.serve(t, bpf.UDP, node1.at(v4, 30080), remote.at(v4, 80))
-	for i := range uint16(5000) {
-		r.offer(t, r.xdp(), client, node1, message(bpf.UDP, client.at(v4, 10000+i), node1.at(v4, 30080))).is(t, bpf.Tx, r.nic)
-	}
-	flows, err := r.Flows()
-	require.NoError(t, err)
-	require.LessOrEqual(t, len(flows), int(smallMaps.Flows))
-	require.NotEmpty(t, flows)
 }
 
 // TestClientMoves has a client's packets come from another neighbour, the second router of its network for instance.

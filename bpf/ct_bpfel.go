@@ -16,14 +16,17 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	ctMapCt        = "ct"
-	ctMapCtLocks   = "ct_locks"
-	ctMapEvents    = "events"
-	ctMapMetrics   = "metrics"
-	ctMapPackets   = "packets"
-	ctMapSlowPath  = "slow_path"
-	ctProgCtExpire = "ct_expire"
-	ctVarConfig    = "config"
+	ctMapClaimLocks = "claim_locks"
+	ctMapClaims     = "claims"
+	ctMapCt         = "ct"
+	ctMapCtLocks    = "ct_locks"
+	ctMapEvents     = "events"
+	ctMapMetrics    = "metrics"
+	ctMapPackets    = "packets"
+	ctMapSlowPath   = "slow_path"
+	ctProgCtExpire  = "ct_expire"
+	ctVarClaimSets  = "claim_sets"
+	ctVarConfig     = "config"
 )
 
 // loadCt returns the embedded CollectionSpec for ct.
@@ -75,19 +78,22 @@ type ctProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ctMapSpecs struct {
-	Ct       *ebpf.MapSpec `ebpf:"ct"`
-	CtLocks  *ebpf.MapSpec `ebpf:"ct_locks"`
-	Events   *ebpf.MapSpec `ebpf:"events"`
-	Metrics  *ebpf.MapSpec `ebpf:"metrics"`
-	Packets  *ebpf.MapSpec `ebpf:"packets"`
-	SlowPath *ebpf.MapSpec `ebpf:"slow_path"`
+	ClaimLocks *ebpf.MapSpec `ebpf:"claim_locks"`
+	Claims     *ebpf.MapSpec `ebpf:"claims"`
+	Ct         *ebpf.MapSpec `ebpf:"ct"`
+	CtLocks    *ebpf.MapSpec `ebpf:"ct_locks"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
+	Packets    *ebpf.MapSpec `ebpf:"packets"`
+	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
 }
 
 // ctVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ctVariableSpecs struct {
-	Config *ebpf.VariableSpec `ebpf:"config"`
+	ClaimSets *ebpf.VariableSpec `ebpf:"claim_sets"`
+	Config    *ebpf.VariableSpec `ebpf:"config"`
 }
 
 // ctObjects contains all objects after they have been loaded into the kernel.
@@ -110,16 +116,20 @@ func (o *ctObjects) Close() error {
 //
 // It can be passed to loadCtObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ctMaps struct {
-	Ct       *ebpf.Map `ebpf:"ct"`
-	CtLocks  *ebpf.Map `ebpf:"ct_locks"`
-	Events   *ebpf.Map `ebpf:"events"`
-	Metrics  *ebpf.Map `ebpf:"metrics"`
-	Packets  *ebpf.Map `ebpf:"packets"`
-	SlowPath *ebpf.Map `ebpf:"slow_path"`
+	ClaimLocks *ebpf.Map `ebpf:"claim_locks"`
+	Claims     *ebpf.Map `ebpf:"claims"`
+	Ct         *ebpf.Map `ebpf:"ct"`
+	CtLocks    *ebpf.Map `ebpf:"ct_locks"`
+	Events     *ebpf.Map `ebpf:"events"`
+	Metrics    *ebpf.Map `ebpf:"metrics"`
+	Packets    *ebpf.Map `ebpf:"packets"`
+	SlowPath   *ebpf.Map `ebpf:"slow_path"`
 }
 
 func (m *ctMaps) Close() error {
 	return _CtClose(
+		m.ClaimLocks,
+		m.Claims,
 		m.Ct,
 		m.CtLocks,
 		m.Events,
@@ -133,7 +143,8 @@ func (m *ctMaps) Close() error {
 //
 // It can be passed to loadCtObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ctVariables struct {
-	Config *ebpf.Variable `ebpf:"config"`
+	ClaimSets *ebpf.Variable `ebpf:"claim_sets"`
+	Config    *ebpf.Variable `ebpf:"config"`
 }
 
 // ctPrograms contains all programs after they have been loaded into the kernel.

@@ -49,6 +49,30 @@ func (n *Node) MarkFlow(t Tuple) error {
 	return n.Maps.CT.Put(t.raw(), entry)
 }
 
+// AgeClaims makes all claims look as if their flows had last been used so much longer ago.
+func (n *Node) AgeClaims(by time.Duration) error {
+	table := n.maps[hostMapClaims]
+	for number := range table.MaxEntries() {
+		var set hostClaimSet
+		if err := table.Lookup(number, &set); err != nil {
+			return err
+		}
+		for i := range set.Claims {
+			set.Claims[i].Used -= uint32(by >> 20)
+		}
+		if set.Missed != 0 {
+			set.Missed -= uint32(by >> 20)
+		}
+		if set == (hostClaimSet{}) {
+			continue
+		}
+		if err := table.Put(number, set); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // AgeDatagrams makes all known datagrams look as if their first fragments had come before the last minute.
 func (n *Node) AgeDatagrams() error {
 	var key hostDatagram

@@ -59,14 +59,32 @@ func (n *Node) Flows() ([]Flow, error) {
 	return flows, err
 }
 
-// DeleteFlows forgets all flows.
+// DeleteFlows forgets all flows, at once and without a trace: their tuples are free, also for flows that late answers to them
+// will then reach.
 func (n *Node) DeleteFlows() error {
-	return n.eachFlow(func(key hostTuple, _ hostCtEntry) error {
+	err := n.eachFlow(func(key hostTuple, _ hostCtEntry) error {
 		if err := n.Maps.CT.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return err
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return n.releaseClaims()
+}
+
+// releaseClaims lets every flow have any tuple that no other has.
+func (n *Node) releaseClaims() error {
+	table := n.maps[hostMapClaims]
+	numbers, free := make([]uint32, table.MaxEntries()), make([]hostClaimSet, table.MaxEntries())
+	for i := range numbers {
+		numbers[i] = uint32(i)
+	}
+	if _, err := table.BatchUpdate(numbers, free, nil); err != nil {
+		return fmt.Errorf("bpf: claims: %w", err)
+	}
+	return nil
 }
 
 // eachFlow visits conntrack in batches: unlike an iteration from key to key, that goes on when entries vanish.

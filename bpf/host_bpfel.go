@@ -34,6 +34,25 @@ type hostBackend struct {
 	Id    uint32
 }
 
+type hostClaimLock struct {
+	_    structs.HostLayout
+	Lock struct {
+		_   structs.HostLayout
+		Val uint32
+	}
+}
+
+type hostClaimSet struct {
+	_      structs.HostLayout
+	Claims [5]struct {
+		_     structs.HostLayout
+		Tuple uint32
+		Owner uint32
+		Used  uint32
+	}
+	Missed uint32
+}
+
 type hostClient struct {
 	_    structs.HostLayout
 	Addr hostAddr
@@ -368,6 +387,8 @@ const (
 const (
 	hostMapAffinities  = "affinities"
 	hostMapBackends    = "backends"
+	hostMapClaimLocks  = "claim_locks"
+	hostMapClaims      = "claims"
 	hostMapCt          = "ct"
 	hostMapCtLocks     = "ct_locks"
 	hostMapDatagrams   = "datagrams"
@@ -388,6 +409,7 @@ const (
 	hostMapSources     = "sources"
 	hostProgFromNetdev = "from_netdev"
 	hostProgToNetdev   = "to_netdev"
+	hostVarClaimSets   = "claim_sets"
 	hostVarConfig      = "config"
 )
 
@@ -443,6 +465,8 @@ type hostProgramSpecs struct {
 type hostMapSpecs struct {
 	Affinities *ebpf.MapSpec `ebpf:"affinities"`
 	Backends   *ebpf.MapSpec `ebpf:"backends"`
+	ClaimLocks *ebpf.MapSpec `ebpf:"claim_locks"`
+	Claims     *ebpf.MapSpec `ebpf:"claims"`
 	Ct         *ebpf.MapSpec `ebpf:"ct"`
 	CtLocks    *ebpf.MapSpec `ebpf:"ct_locks"`
 	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
@@ -467,7 +491,8 @@ type hostMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type hostVariableSpecs struct {
-	Config *ebpf.VariableSpec `ebpf:"config"`
+	ClaimSets *ebpf.VariableSpec `ebpf:"claim_sets"`
+	Config    *ebpf.VariableSpec `ebpf:"config"`
 }
 
 // hostObjects contains all objects after they have been loaded into the kernel.
@@ -492,6 +517,8 @@ func (o *hostObjects) Close() error {
 type hostMaps struct {
 	Affinities *ebpf.Map `ebpf:"affinities"`
 	Backends   *ebpf.Map `ebpf:"backends"`
+	ClaimLocks *ebpf.Map `ebpf:"claim_locks"`
+	Claims     *ebpf.Map `ebpf:"claims"`
 	Ct         *ebpf.Map `ebpf:"ct"`
 	CtLocks    *ebpf.Map `ebpf:"ct_locks"`
 	Datagrams  *ebpf.Map `ebpf:"datagrams"`
@@ -516,6 +543,8 @@ func (m *hostMaps) Close() error {
 	return _HostClose(
 		m.Affinities,
 		m.Backends,
+		m.ClaimLocks,
+		m.Claims,
 		m.Ct,
 		m.CtLocks,
 		m.Datagrams,
@@ -541,7 +570,8 @@ func (m *hostMaps) Close() error {
 //
 // It can be passed to loadHostObjects or ebpf.CollectionSpec.LoadAndAssign.
 type hostVariables struct {
-	Config *ebpf.Variable `ebpf:"config"`
+	ClaimSets *ebpf.Variable `ebpf:"claim_sets"`
+	Config    *ebpf.Variable `ebpf:"config"`
 }
 
 // hostPrograms contains all programs after they have been loaded into the kernel.

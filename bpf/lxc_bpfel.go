@@ -18,6 +18,8 @@ import (
 const (
 	lxcMapAffinities     = "affinities"
 	lxcMapBackends       = "backends"
+	lxcMapClaimLocks     = "claim_locks"
+	lxcMapClaims         = "claims"
 	lxcMapCt             = "ct"
 	lxcMapCtLocks        = "ct_locks"
 	lxcMapDatagrams      = "datagrams"
@@ -37,6 +39,7 @@ const (
 	lxcMapSources        = "sources"
 	lxcProgFromContainer = "from_container"
 	lxcProgToContainer   = "to_container"
+	lxcVarClaimSets      = "claim_sets"
 	lxcVarConfig         = "config"
 )
 
@@ -92,6 +95,8 @@ type lxcProgramSpecs struct {
 type lxcMapSpecs struct {
 	Affinities *ebpf.MapSpec `ebpf:"affinities"`
 	Backends   *ebpf.MapSpec `ebpf:"backends"`
+	ClaimLocks *ebpf.MapSpec `ebpf:"claim_locks"`
+	Claims     *ebpf.MapSpec `ebpf:"claims"`
 	Ct         *ebpf.MapSpec `ebpf:"ct"`
 	CtLocks    *ebpf.MapSpec `ebpf:"ct_locks"`
 	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
@@ -115,7 +120,8 @@ type lxcMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type lxcVariableSpecs struct {
-	Config *ebpf.VariableSpec `ebpf:"config"`
+	ClaimSets *ebpf.VariableSpec `ebpf:"claim_sets"`
+	Config    *ebpf.VariableSpec `ebpf:"config"`
 }
 
 // lxcObjects contains all objects after they have been loaded into the kernel.
@@ -140,6 +146,8 @@ func (o *lxcObjects) Close() error {
 type lxcMaps struct {
 	Affinities *ebpf.Map `ebpf:"affinities"`
 	Backends   *ebpf.Map `ebpf:"backends"`
+	ClaimLocks *ebpf.Map `ebpf:"claim_locks"`
+	Claims     *ebpf.Map `ebpf:"claims"`
 	Ct         *ebpf.Map `ebpf:"ct"`
 	CtLocks    *ebpf.Map `ebpf:"ct_locks"`
 	Datagrams  *ebpf.Map `ebpf:"datagrams"`
@@ -163,6 +171,8 @@ func (m *lxcMaps) Close() error {
 	return _LxcClose(
 		m.Affinities,
 		m.Backends,
+		m.ClaimLocks,
+		m.Claims,
 		m.Ct,
 		m.CtLocks,
 		m.Datagrams,
@@ -187,7 +197,8 @@ func (m *lxcMaps) Close() error {
 //
 // It can be passed to loadLxcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type lxcVariables struct {
-	Config *ebpf.Variable `ebpf:"config"`
+	ClaimSets *ebpf.Variable `ebpf:"claim_sets"`
+	Config    *ebpf.Variable `ebpf:"config"`
 }
 
 // lxcPrograms contains all programs after they have been loaded into the kernel.

@@ -43,6 +43,7 @@ type Options struct {
 // MapSizes are the largest numbers of entries, except EventBytes. Zero means the default.
 type MapSizes struct {
 	Flows      uint32 // two per connection; 65536
+	Claims     uint32 // sets of five tuples that answers may still come to: as many as new flows in four seconds; 16384
 	Datagrams  uint32 // whose fragments are translated; 4096
 	Services   uint32 // frontends; 8192
 	Slots      uint32 // of all services, those with the same backends share theirs: one a backend, or a Maglev table; 262144
@@ -195,6 +196,11 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 // loadObject loads an object whose constants are set.
 func (n *Node) loadObject(spec *ebpf.CollectionSpec, opts Options) error {
 	opts.Sizes.apply(spec.Maps)
+	if sets := spec.Variables[hostVarClaimSets]; sets != nil {
+		if err := sets.Set(spec.Maps[hostMapClaims].MaxEntries); err != nil {
+			return fmt.Errorf("bpf: constants: %w", err)
+		}
+	}
 	if err := n.makeMaps(spec); err != nil {
 		return err
 	}
@@ -293,6 +299,7 @@ func (n *Node) name() {
 func (s MapSizes) apply(specs map[string]*ebpf.MapSpec) {
 	for name, size := range map[string]uint32{
 		hostMapCt:          s.Flows,
+		hostMapClaims:      s.Claims,
 		hostMapDatagrams:   s.Datagrams,
 		hostMapFrontends:   s.Services,
 		hostMapServices:    2 * s.Services, // all of them can change at once

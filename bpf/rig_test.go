@@ -79,7 +79,7 @@ type rig struct {
 }
 
 var smallMaps = bpf.MapSizes{
-	Flows: 1024, Datagrams: 256, Services: 64, Slots: 64, Backends: 64, Pods: 8, Prefixes: 64, EventBytes: 1 << 16,
+	Flows: 1024, Claims: 4096, Datagrams: 256, Services: 64, Slots: 64, Backends: 64, Pods: 8, Prefixes: 64, EventBytes: 1 << 16,
 }
 
 func newRig(t testing.TB, changes ...func(*bpf.Config)) *rig {

@@ -18,6 +18,8 @@ import (
 const (
 	xdpMapAffinities = "affinities"
 	xdpMapBackends   = "backends"
+	xdpMapClaimLocks = "claim_locks"
+	xdpMapClaims     = "claims"
 	xdpMapCt         = "ct"
 	xdpMapCtLocks    = "ct_locks"
 	xdpMapDatagrams  = "datagrams"
@@ -36,6 +38,7 @@ const (
 	xdpMapSlowPath   = "slow_path"
 	xdpMapSources    = "sources"
 	xdpProgXdpEntry  = "xdp_entry"
+	xdpVarClaimSets  = "claim_sets"
 	xdpVarConfig     = "config"
 )
 
@@ -90,6 +93,8 @@ type xdpProgramSpecs struct {
 type xdpMapSpecs struct {
 	Affinities *ebpf.MapSpec `ebpf:"affinities"`
 	Backends   *ebpf.MapSpec `ebpf:"backends"`
+	ClaimLocks *ebpf.MapSpec `ebpf:"claim_locks"`
+	Claims     *ebpf.MapSpec `ebpf:"claims"`
 	Ct         *ebpf.MapSpec `ebpf:"ct"`
 	CtLocks    *ebpf.MapSpec `ebpf:"ct_locks"`
 	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
@@ -113,7 +118,8 @@ type xdpMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type xdpVariableSpecs struct {
-	Config *ebpf.VariableSpec `ebpf:"config"`
+	ClaimSets *ebpf.VariableSpec `ebpf:"claim_sets"`
+	Config    *ebpf.VariableSpec `ebpf:"config"`
 }
 
 // xdpObjects contains all objects after they have been loaded into the kernel.
@@ -138,6 +144,8 @@ func (o *xdpObjects) Close() error {
 type xdpMaps struct {
 	Affinities *ebpf.Map `ebpf:"affinities"`
 	Backends   *ebpf.Map `ebpf:"backends"`
+	ClaimLocks *ebpf.Map `ebpf:"claim_locks"`
+	Claims     *ebpf.Map `ebpf:"claims"`
 	Ct         *ebpf.Map `ebpf:"ct"`
 	CtLocks    *ebpf.Map `ebpf:"ct_locks"`
 	Datagrams  *ebpf.Map `ebpf:"datagrams"`
@@ -161,6 +169,8 @@ func (m *xdpMaps) Close() error {
 	return _XdpClose(
 		m.Affinities,
 		m.Backends,
+		m.ClaimLocks,
+		m.Claims,
 		m.Ct,
 		m.CtLocks,
 		m.Datagrams,
@@ -185,7 +195,8 @@ func (m *xdpMaps) Close() error {
 //
 // It can be passed to loadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type xdpVariables struct {
-	Config *ebpf.Variable `ebpf:"config"`
+	ClaimSets *ebpf.Variable `ebpf:"claim_sets"`
+	Config    *ebpf.Variable `ebpf:"config"`
 }
 
 // xdpPrograms contains all programs after they have been loaded into the kernel.

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -83,30 +84,39 @@ func TestPortIsUsedAgain(t *testing.T) {
 	})
 }
 
-// S14: where flows are more than the table holds, some are forgotten. An answer to
-// one of those reaches nobody, or whoever has its source port by then.
+// S14: where flows are more than the table holds, some are forgotten. While an
+// answer to one of those may still be on its way, nobody else has its source port:
+// the answer reaches the client that it is for, or nobody.
 func TestFullTable(t *testing.T) {
 	t.Parallel()
+	const flows, ports = 400, 1024
 	small := ebpf.WithMapSizes(bpf.MapSizes{Flows: 128})
-	harness.Datapaths{ebpf.Datapath(small), ebpf.Datapath(small, ebpf.WithoutXDP())}.Run(t, topo.Cluster(2), func(t *testing.T, lab *harness.Lab) {
+	few := ebpf.WithSNATPorts(bpf.PortRange{Min: 50000, Max: 50000 + ports - 1})
+	harness.Datapaths{ebpf.Datapath(small, few), ebpf.Datapath(small, few, ebpf.WithoutXDP())}.Run(t, topo.Cluster(2), func(t *testing.T, lab *harness.Lab) {
 		client, node1, web := lab.Host("client"), lab.Node("node1"), lab.Pod("web-on-node2")
 		lab.AddService(t, harness.NodePort(30080, udp.port(80), web))
-		at := node1.AddrPort(30080)
-		owner := map[netip.AddrPort]uint16{}
-		for port := range uint16(400) {
-			sent := client.Send(t, udp.requestFrom(20000+port, at))
+		type use struct {
+			port  uint16
+			since time.Time // not before that
+		}
+		users := map[netip.AddrPort]use{}
+		for port := range uint16(flows) {
+			user := use{20000 + port, time.Now()}
+			sent := client.Send(t, udp.requestFrom(user.port, node1.AddrPort(30080)))
 			request := web.Expect(t, udp.request(web.AddrPort(80)))
-			owner[request.Src()] = sent.Src().Port()
+			if before, used := users[request.Src()]; used {
+				require.Greater(t, time.Since(before.since), 3900*time.Millisecond, "%s has been another client's until just now", request.Src())
+			}
+			users[request.Src()] = user
 			if port%2 == 0 {
 				web.Send(t, udp.reply(request))
 				client.Expect(t, udp.reply(sent))
 			}
 		}
-		// An answer to a flow that is forgotten by now reaches nobody, any other who asked last from that port.
 		answers := map[uint64]uint16{}
-		for from, port := range owner {
+		for from, user := range users {
 			cookie, _ := web.Send(t, packet.UDP{Src: web.AddrPort(80), Dst: from}).Cookie()
-			answers[cookie] = port
+			answers[cookie] = user.port
 		}
 		delivered := 0
 		for _, frame := range lab.Frames(t) {
@@ -120,6 +130,6 @@ func TestFullTable(t *testing.T) {
 			}
 		}
 		require.Positive(t, delivered, "the newest flows are known")
-		require.Less(t, delivered, len(owner), "the table must have been full")
+		require.Less(t, delivered, len(users), "the table must have been full")
 	})
 }

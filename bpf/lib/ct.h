@@ -2,6 +2,7 @@
 #ifndef LIB_CT_H
 #define LIB_CT_H
 
+#include "claim.h"
 #include "csum.h"
 #include "parse.h"
 
@@ -22,11 +23,12 @@
  *   with that its old source port.
  * - its reply entry: answers miss, and go where packets go that nobody asked
  *   for. Within a second of traffic ct_follow() makes it again, unless another
- *   flow has taken the tuple: then what is left of this flow is removed, and
- *   its next packet opens it anew with another port.
- * So an entry never sends a packet to anyone but the peer that it was made for.
- * What the table cannot know is that an answer comes late: one to a flow that
- * lost its reply entry goes to the flow that has the tuple by then.
+ *   flow has taken the tuple, or its claim: then what is left of this flow is
+ *   removed, and its next packet opens it anew with another port.
+ * - both: the next packet opens a flow, as if there had been none before.
+ * So an entry never sends a packet to anyone but the peer that it was made for,
+ * and because another flow gets the tuple only when claim.h lets it, late answers
+ * to a flow that the table has forgotten do not reach the one that comes after it.
  *
  * With direct server return the answers do not come by here, and the forward
  * entry is alone (CT_ENCAP): all it does is to keep the flow with its backend.
@@ -271,6 +273,25 @@ static __always_inline void ct_note(struct ct_entry *entry, struct ct_entry *oth
 }
 
 /*
+ * Renews the claim on the answers' tuple, by an entry at key and what is at the key of the other direction, or NULL.
+ * False: its reply entry is gone, and the tuple is another flow's or was just now.
+ */
+static __always_inline bool ct_claims(const struct ct_entry *entry, const struct ct_entry *other, const struct tuple *key,
+				      const struct tuple *other_key, __u64 now)
+{
+	bool reply = entry->flags & CT_REPLY;
+	const struct tuple *answers = reply ? key : other_key;
+	__u32 owner = claim_owner(reply ? other_key : key);
+
+	if (entry->flags & CT_ENCAP)
+		return true;
+	if (!other && !reply)
+		return claim_take(tuple_hash(answers), owner, claim_time(now));
+	claim_use(tuple_hash(answers), owner, claim_time(now));
+	return true;
+}
+
+/*
  * The part of a lookup that few packets need. Returns whether the entry still
  * stands for the flow; otherwise it was removed, or is being removed.
  */
@@ -279,15 +300,17 @@ __noinline int ct_follow(struct context *ctx)
 	struct slow_path *slow = slow_path_of();
 	struct ct_entry *entry, *other;
 	struct tuple key;
+	__u64 now;
 
 	if (!slow)
 		return false;
+	now = bpf_ktime_get_ns();
 	entry = bpf_map_lookup_elem(&ct, &slow->tuple);
-	if (!entry || !ct_use(entry, &slow->tuple, bpf_ktime_get_ns()))
+	if (!entry || !ct_use(entry, &slow->tuple, now))
 		return false;
 	ct_other_key(&key, entry, slow->tuple.proto);
 	other = entry->flags & CT_ENCAP ? NULL : bpf_map_lookup_elem(&ct, &key);
-	if (other && !ct_undoes(other, &slow->tuple)) {
+	if ((other && !ct_undoes(other, &slow->tuple)) || !ct_claims(entry, other, &slow->tuple, &key, now)) {
 		bpf_map_delete_elem(&ct, &slow->tuple);
 		return false;
 	}

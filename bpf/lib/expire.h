@@ -54,6 +54,7 @@ __noinline int ct_expire_flow(struct context *ctx, __u32 off)
 	struct tuple key, other_key;
 	__u64 idle_since;
 	enum ct_state state;
+	bool reply;
 
 	if (!idle)
 		return 0;
@@ -67,6 +68,7 @@ __noinline int ct_expire_flow(struct context *ctx, __u32 off)
 	if (other && !ct_undoes(other, &key))
 		other = NULL; /* another flow's */
 	state = entry->state;
+	reply = entry->flags & CT_REPLY;
 	if (!ct_mark(entry, &key, idle_since))
 		return 0;
 	if (other && !ct_mark(other, &other_key, idle_since)) {
@@ -77,6 +79,10 @@ __noinline int ct_expire_flow(struct context *ctx, __u32 off)
 	if (other)
 		bpf_map_delete_elem(&ct, &other_key);
 	bpf_map_delete_elem(&ct, &key);
+	if (reply)
+		claim_release(tuple_hash(&key), claim_owner(&other_key));
+	else
+		claim_release(tuple_hash(&other_key), claim_owner(&key));
 	return other ? 2 : 1;
 }
 

@@ -6,8 +6,9 @@
 
 /*
  * Opening a flow, and with it choosing its source port. A port is free when the
- * answers to it have no entry yet: ports are per remote address, port and
- * protocol, so a node can have many more masqueraded flows than ports.
+ * answers to it have no entry, and had none of another flow until just now (see
+ * claim.h): ports are per remote address, port and protocol, so a node can have
+ * many more masqueraded flows than ports.
  *
  * The sender's own port is tried first: always when the packet keeps its source
  * address (then it is only taken when another of the sender's flows ends at the
@@ -42,7 +43,7 @@ enum port_state {
 
 /*
  * Finds a port for slow_path.forward, to slow_path.tuple, by at most so many
- * tries; reply_key becomes that of the reply entry. The first half of SNAT_TRIES
+ * tries, and claims it; reply_key becomes that of the reply entry. The first half of SNAT_TRIES
  * follows the tuple, so that a flow which lost its forward entry finds its port
  * again; the second is anywhere, so that who found none and tries again does not
  * look at the same ones. Returns a port_state.
@@ -50,21 +51,25 @@ enum port_state {
 __noinline int snat_find_port(__u32 tries)
 {
 	struct slow_path *slow = slow_path_of();
-	__u32 hash;
+	__u32 hash, owner, time;
 
 	if (!slow)
 		return PORT_TAKEN;
 	hash = tuple_hash(&slow->tuple);
+	owner = claim_owner(&slow->tuple);
+	time = claim_time(slow->forward.last_seen);
 	slow->forward.sport = snat_keeps_port(&slow->tuple, &slow->forward) ? slow->tuple.sport : snat_port(hash, 0);
 	for (__u32 try = 1; try <= tries && try <= SNAT_TRIES; try++) {
 		const struct ct_entry *taken;
 
 		ct_other_key(&slow->reply_key, &slow->forward, slow->tuple.proto);
 		taken = bpf_map_lookup_elem(&ct, &slow->reply_key);
-		if (!taken)
+		if (!taken && claim_take(tuple_hash(&slow->reply_key), owner, time))
 			return PORT_FREE;
-		if (ct_undoes(taken, &slow->tuple))
+		if (taken && ct_undoes(taken, &slow->tuple)) {
+			claim_use(tuple_hash(&slow->reply_key), owner, time);
 			return PORT_OURS;
+		}
 		slow->forward.sport = try < SNAT_TRIES / 2 ? snat_port(hash, try) : snat_port(bpf_get_prandom_u32(), 0);
 	}
 	return PORT_TAKEN;

@@ -21,7 +21,7 @@ type server struct {
 }
 
 // sizes are those of a server's maps: all that it looks up is balancers and addresses.
-var sizes = bpf.MapSizes{Flows: 64, Services: 1, Slots: 1, Backends: 1, Clients: 64, Sources: 1, Pods: 1, Prefixes: 256, Directs: 1024}
+var sizes = bpf.MapSizes{Flows: 64, Claims: 64, Services: 1, Slots: 1, Backends: 1, Clients: 64, Sources: 1, Pods: 1, Prefixes: 256, Directs: 1024}
 
 // newServer makes a host take what balancers send to it.
 func newServer(network *topo.Network, name string, events *library.Map) (_ *server, err error) {
