@@ -113,9 +113,9 @@ func isConditional(i *asm.Instruction) bool { return jumps(i) && i.OpCode.JumpOp
 // leaves tells whether the instruction ends its function.
 func leaves(i *asm.Instruction) bool { return i.OpCode.JumpOp() == asm.Exit }
 
-// mayNotReturn tells calls that can end the program, or call what does: tail calls and functions with some.
+// mayNotReturn tells tail calls. One in a function ends that function alone: what runs in its place returns to its caller.
 func mayNotReturn(i *asm.Instruction) bool {
-	return i.IsFunctionCall() || i.IsBuiltinCall() && asm.BuiltinFunc(i.Constant) == asm.FnTailCall
+	return i.IsBuiltinCall() && asm.BuiltinFunc(i.Constant) == asm.FnTailCall
 }
 
 // findBlocks cuts the program where jumps lead to, and behind what may leave the straight way.

@@ -29,7 +29,7 @@ static __noinline int square(int n)
 	return n * n;			/* 4 */
 }
 
-/* Does not return while the slot has a program. */
+/* What runs in place of it returns to where it was called. */
 static __noinline int leave(struct xdp_md *ctx)
 {
 	bpf_tail_call(ctx, &calls, 0);	/* 1 */
@@ -54,7 +54,7 @@ int never(struct xdp_md *ctx)
 SEC("xdp")
 int first(struct xdp_md *ctx)
 {
-	const __u8 *data = (void *)(long)ctx->data; /* 5 */
+	const volatile __u8 *data = (void *)(long)ctx->data; /* 5 */
 	int found;
 
 	if ((void *)(data + 1) > (void *)(long)ctx->data_end) /* 5 */
@@ -74,12 +74,12 @@ int first(struct xdp_md *ctx)
 		break;
 	case 4:
 		found = leave(ctx);	/* 1 */
-		seen ^= 5;		/* 0 */
-		break;			/* 0 */
+		seen ^= 5;		/* 1 */
+		break;
 	default:
 		seen *= 11;		/* 2 */
 	}
-	seen += found;			/* 4 */
+	seen += found;			/* 5 */
 	return XDP_PASS;
 }
 
