@@ -34,6 +34,7 @@ func newNetwork(t Topology) *Network {
 	for _, pod := range t.Pods {
 		n.connectPod(pod)
 	}
+	n.addWireGuard()
 	n.routeNodes()
 	for _, host := range t.Hosts {
 		n.byName[host.Name].forwards = host.Forwards
@@ -149,8 +150,8 @@ func (n *Network) routeNodes() {
 				continue
 			}
 			m.routes = append(m.routes,
-				route{device: m.nic(), prefix: to.PodsIPv4, via: []netip.Addr{to.IPv4}},
-				route{device: m.nic(), prefix: to.PodsIPv6, via: []netip.Addr{to.IPv6}})
+				n.wayToPods(m, to.PodsIPv4, to.IPv4, from.IPv4),
+				n.wayToPods(m, to.PodsIPv6, to.IPv6, from.IPv6))
 		}
 	}
 }

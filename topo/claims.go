@@ -89,7 +89,7 @@ func validMAC(who string, mac net.HardwareAddr) error {
 
 // device claims the name of a pod's device among those of its node.
 func (c *claims) device(p Pod) error {
-	if !validDevice(p.Device) || p.Device == NIC {
+	if !validDevice(p.Device) || p.Device == NIC || p.Device == WireGuardDevice {
 		return fmt.Errorf("pod %s has the device %q: take a name of at most %d bytes, such as lxc-web", p.Name, p.Device, maxDeviceName)
 	}
 	name := p.Node + "/" + p.Device

@@ -1,8 +1,11 @@
 package topo
 
 import (
+	"encoding/binary"
 	"slices"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // Direction is that of a frame at a device, and of the hook that it passes there.
@@ -28,7 +31,7 @@ type Frame struct {
 	Device    Device
 	Direction Direction
 	Len       int    // bytes on the wire
-	Data      []byte // from the Ethernet header on, cut at 16 KiB
+	Data      []byte // from the Ethernet header on, cut at 16 KiB; of a device without Ethernet, with a header that has no addresses
 }
 
 // frame decodes what the tap wrote.
@@ -44,5 +47,22 @@ func (n *Network) frame(sample []byte) Frame {
 		f.Direction = Out
 	}
 	f.Device, _ = n.Device(int(header.Ifindex))
+	if f.Device.MAC == nil { // WireGuard's have no Ethernet header
+		f.Data = append(ethernetFor(f.Data), f.Data...)
+		f.Len += ethernetLength
+	}
 	return f
+}
+
+const ethernetLength = 14
+
+// ethernetFor is an Ethernet header without addresses for an IP packet.
+func ethernetFor(ip []byte) []byte {
+	header := make([]byte, ethernetLength, ethernetLength+len(ip))
+	kind := uint16(unix.ETH_P_IP)
+	if len(ip) > 0 && ip[0]>>4 == 6 {
+		kind = unix.ETH_P_IPV6
+	}
+	binary.BigEndian.PutUint16(header[12:], kind)
+	return header
 }

@@ -36,6 +36,7 @@ type Machine struct {
 	ends       []*end // eth0 first
 	addresses  []address
 	node       *Machine // of a pod
+	wireGuard  Device   // of a node; the zero value is none
 
 	ns   netns.NsHandle
 	rtnl *rtnl
@@ -73,6 +74,9 @@ func (m *Machine) Devices() []Device {
 
 // Device returns a device of the machine by its name.
 func (m *Machine) Device(name string) (Device, error) {
+	if m.wireGuard.Index != 0 && name == m.wireGuard.Name {
+		return m.wireGuard, nil
+	}
 	e, err := m.end(name)
 	if err != nil {
 		return Device{}, err

@@ -42,6 +42,9 @@ type Topology struct {
 	// MTU of every device in bytes, without the Ethernet header; 0 means 1500.
 	MTU int
 
+	// Encryption is what nodes do to packets between their pods: see Encrypted.
+	Encryption Encryption
+
 	// Offloads leaves transmit checksums, segmentation (TSO, GSO) and GRO as the kernel has them on a veth pair. By
 	// default they are off, so that the checksums on the wire are real and a frame is never longer than the MTU. (Nodes and
 	// hosts have no TSO towards the switch either way: its ports run an XDP program, to receive what XDP sends.)

@@ -39,6 +39,7 @@ func (n *Network) up(ctx context.Context) error {
 		{"namespaces", n.makeNamespaces},
 		{"links", n.makeLinks},
 		{"addresses", n.configure},
+		{"encryption", func(context.Context) error { return n.encrypt() }},
 		{"settle", n.settle},
 	} {
 		if err := ctx.Err(); err != nil {

@@ -25,6 +25,9 @@ func (t Topology) validate() error {
 	if err := t.validateSize(); err != nil {
 		return err
 	}
+	if err := t.validateEncryption(); err != nil {
+		return err
+	}
 	c := newClaims()
 	for i, n := range t.Nodes {
 		if err := c.node(n, t.Nodes[:i]); err != nil {
