@@ -47,6 +47,10 @@ func (r *progRun) do(program *ebpf.Program) error {
 			return nil // kernels before 5.13 look for signals after the one run that was asked for
 		case errno == unix.EINTR:
 			continue
+		case errno == unix.EINVAL:
+			if err := r.lacking(program, errno); err != nil {
+				return err
+			}
 		}
 		return runError(program.Type(), r, errno)
 	}

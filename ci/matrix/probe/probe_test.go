@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/skbench/skbench/ci/matrix/job"
 	"github.com/skbench/skbench/harness/feature"
@@ -107,6 +108,11 @@ func TestVectors(t *testing.T) {
 	require.Equal(t, []job.State{job.Pass, job.Fail, job.Unsupported}, []job.State{got[0].State, got[1].State, got[2].State})
 	require.Equal(t, "verdict: got 1, want 2", got[1].Reason)
 	require.Equal(t, []string{"mirror/a", "mirror/b", "mirror"}, []string{got[0].Name, got[1].Name, got[2].Name})
+	lacks := &vector.Unsupported{Feature: "context of XDP programs (BPF_PROG_RUN)", Since: "5.14", Err: unix.EINVAL}
+	got = vectors("suite", &vector.Result{Suite: "mirror", Err: fmt.Errorf("mirror.yaml:3: %w", lacks)})
+	require.Equal(t, job.Unsupported, got[0].State)
+	require.Equal(t, "needs context of XDP programs (BPF_PROG_RUN)", got[0].Reason)
+	require.Equal(t, []string{lacks.Feature, "5.14"}, []string{got[0].Feature, got[0].Since})
 	got = vectors("suite", &vector.Result{Suite: "mirror", Err: errors.New("no such file")})
 	require.Equal(t, job.Fail, got[0].State)
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"github.com/skbench/skbench/ci/matrix/job"
 	"github.com/skbench/skbench/harness/vector"
@@ -23,9 +21,10 @@ func vectors(suite string, result *vector.Result) (cells []job.Cell) {
 	if result.Err != nil {
 		cell := job.Cell{Suite: suite, Name: result.Suite, State: job.Fail, Log: result.Err.Error()}
 		cell.Reason = firstLine(result.Err.Error())
-		// Kernels took fields of the context one after the other, over ten years.
-		refused := errors.Is(result.Err, unix.EINVAL) && strings.Contains(result.Err.Error(), "the kernel refuses the context")
-		if refused || errors.Is(result.Err, ebpf.ErrNotSupported) {
+		if lacks, ok := errors.AsType[*vector.Unsupported](result.Err); ok {
+			cell.State, cell.Feature, cell.Since = job.Unsupported, lacks.Feature, lacks.Since
+			cell.Reason = "needs " + lacks.Feature
+		} else if errors.Is(result.Err, ebpf.ErrNotSupported) {
 			cell.State = job.Unsupported
 		}
 		cells = append(cells, cell)
