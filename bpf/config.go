@@ -21,6 +21,11 @@ type Config struct {
 	// ([Service].DSR), and takes those that other nodes have so sent to backends here ([Node.PutDirect]).
 	DSR bool
 
+	// WireGuard is the interface index of the device that encrypts what is routed to it; 0: there is none. IPsec: the kernel's policies
+	// encrypt what goes from pods of one node to those of another, so its stack must forward it.
+	WireGuard int
+	IPsec     bool
+
 	// Source ports for SNAT; the zero value means DefaultSNATPorts. The node itself must not use them
 	// (net.ipv4.ip_local_reserved_ports). A power of two of them lets allocation try each.
 	SNATPorts PortRange
@@ -101,6 +106,8 @@ func (c Config) raw() (hostNodeConfig, error) {
 		NetnsCookie:      c.NetNSCookie,
 		Dsr:              flag(c.DSR),
 		Mtu:              uint16(c.MTU),
+		Wireguard:        uint32(c.WireGuard),
+		Ipsec:            flag(c.IPsec),
 	}, nil
 }
 

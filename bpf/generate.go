@@ -7,6 +7,7 @@ package bpf
 //go:generate compile -no-global-types xdp bpf_xdp.c
 //go:generate compile -no-global-types lxc bpf_lxc.c
 //go:generate compile -no-global-types ct bpf_ct.c
+//go:generate compile -no-global-types network bpf_network.c
 //go:generate compile -no-global-types -type sock_peer sock bpf_sock.c
 //go:generate compile -type event -type trace_point -type verdict -type drop_reason -type entity -type ct_flag -type ct_state -type datagram -type datagram_ports -type service_flag -type set host bpf_host.c
 //go:generate compile -no-global-types sockops bpf_sockops.c

@@ -264,10 +264,12 @@ type hostNodeConfig struct {
 	HasRedirectNeigh uint8
 	HasSetRetval     uint8
 	Dsr              uint8
-	Pad              uint8
+	Ipsec            uint8
 	Mtu              uint16
 	Pad2             [2]uint8
 	NetnsCookie      uint64
+	Wireguard        uint32
+	Pad3             [4]uint8
 }
 
 type hostPacket struct {
@@ -351,10 +353,11 @@ const (
 	hostTracePointPOINT_TO_CONTAINER   hostTracePoint = 2
 	hostTracePointPOINT_FROM_NETDEV    hostTracePoint = 3
 	hostTracePointPOINT_TO_NETDEV      hostTracePoint = 4
-	hostTracePointPOINT_CONNECT        hostTracePoint = 5
-	hostTracePointPOINT_SENDMSG        hostTracePoint = 6
-	hostTracePointPOINT_RECVMSG        hostTracePoint = 7
-	hostTracePointPOINT_GETPEERNAME    hostTracePoint = 8
+	hostTracePointPOINT_FROM_NETWORK   hostTracePoint = 5
+	hostTracePointPOINT_CONNECT        hostTracePoint = 6
+	hostTracePointPOINT_SENDMSG        hostTracePoint = 7
+	hostTracePointPOINT_RECVMSG        hostTracePoint = 8
+	hostTracePointPOINT_GETPEERNAME    hostTracePoint = 9
 )
 
 type hostTuple struct {

@@ -12,6 +12,7 @@ const (
 	AtToContainer   = Point(hostTracePointPOINT_TO_CONTAINER)
 	AtFromNetdev    = Point(hostTracePointPOINT_FROM_NETDEV)
 	AtToNetdev      = Point(hostTracePointPOINT_TO_NETDEV)
+	AtFromNetwork   = Point(hostTracePointPOINT_FROM_NETWORK)
 
 	// System calls on a socket: what is counted there are calls, without bytes.
 	AtConnect     = Point(hostTracePointPOINT_CONNECT)
@@ -26,6 +27,7 @@ var pointNames = []string{
 	AtToContainer:   "to-container",
 	AtFromNetdev:    "from-netdev",
 	AtToNetdev:      "to-netdev",
+	AtFromNetwork:   "from-network",
 	AtConnect:       "connect",
 	AtSendmsg:       "sendmsg",
 	AtRecvmsg:       "recvmsg",

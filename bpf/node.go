@@ -76,6 +76,7 @@ type Programs struct {
 	ToNetdev      *ebpf.Program // TC egress of the NIC
 	FromContainer *ebpf.Program // TC ingress of each lxc device
 	ToContainer   *ebpf.Program // TC egress of each lxc device
+	FromNetwork   *ebpf.Program // TC ingress of the WireGuard device; nil without Config.WireGuard
 
 	// At the sockets of the node and its pods, in the order in which they are to be attached; those of services not with
 	// WithoutSockets, the one that follows sessions only with RedirectSessions.
@@ -133,7 +134,7 @@ var objects = sync.OnceValues(func() ([]*ebpf.CollectionSpec, error) {
 		return nil, fmt.Errorf("bpf: the limit on locked memory: %w: are you root?", err)
 	}
 	var specs []*ebpf.CollectionSpec
-	for _, load := range []func() (*ebpf.CollectionSpec, error){loadXdp, loadHost, loadLxc, loadCt, loadSock} {
+	for _, load := range []func() (*ebpf.CollectionSpec, error){loadXdp, loadHost, loadLxc, loadCt, loadSock, loadNetwork} {
 		spec, err := load()
 		if err != nil {
 			return nil, fmt.Errorf("bpf: embedded object: %w", err)
@@ -170,6 +171,9 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 	}
 	for _, spec := range parsed {
 		if opts.WithoutSockets && spec.Programs[sockProgConnect4] != nil || opts.OnlyXDP && spec.Programs[xdpProgXdpEntry] == nil {
+			continue
+		}
+		if cfg.WireGuard == 0 && spec.Programs[networkProgFromNetwork] != nil {
 			continue
 		}
 		spec = spec.Copy()
@@ -269,6 +273,7 @@ func (n *Node) name() {
 		ToNetdev:      n.programs[hostProgToNetdev],
 		FromContainer: n.programs[lxcProgFromContainer],
 		ToContainer:   n.programs[lxcProgToContainer],
+		FromNetwork:   n.programs[networkProgFromNetwork],
 	}
 	for _, p := range socketPrograms {
 		if program := n.programs[p.name]; program != nil {

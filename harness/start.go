@@ -21,7 +21,7 @@ import (
 // test whatever it looked at.
 func Start(t testing.TB, topology topo.Topology, datapath Datapath, opts ...Option) *Lab {
 	t.Helper()
-	feature.Need(t, datapath.Needs()...)
+	feature.Need(t, append(datapath.Needs(), encryptionNeeds[topology.Encryption]...)...)
 	lab, err := New(t.Context(), topology, datapath, opts...)
 	if err != nil {
 		t.Fatal(err)
@@ -36,6 +36,12 @@ func Start(t testing.TB, topology topo.Topology, datapath Datapath, opts ...Opti
 		}
 	})
 	return lab
+}
+
+// encryptionNeeds are what a machine must have for a topology's encryption.
+var encryptionNeeds = map[topo.Encryption][]*feature.Feature{
+	topo.WireGuard: {feature.WireGuard},
+	topo.IPsec:     {feature.ESP},
 }
 
 // Datapaths are those that a scenario must hold on.

@@ -25,13 +25,18 @@ var (
 	nobodyListens = trouble{"port unreachable",
 		packet.ICMP{Type: packet.ICMPDestinationUnreachable, Code: packet.ICMPPortUnreachable},
 		packet.ICMPv6{Type: packet.ICMPv6DestinationUnreachable, Code: packet.ICMPv6PortUnreachable}}
-	tooBig = trouble{"too big",
-		packet.ICMP{Type: packet.ICMPDestinationUnreachable, Code: packet.ICMPFragmentationNeeded, MTU: 1300},
-		packet.ICMPv6{Type: packet.ICMPv6PacketTooBig, MTU: 1300}}
+	tooBig    = tooBigFor(1300)
 	noHopLeft = trouble{"time exceeded",
 		packet.ICMP{Type: packet.ICMPTimeExceeded},
 		packet.ICMPv6{Type: packet.ICMPv6TimeExceeded}}
 )
+
+// tooBigFor says what would fit.
+func tooBigFor(mtu int) trouble {
+	return trouble{"too big",
+		packet.ICMP{Type: packet.ICMPDestinationUnreachable, Code: packet.ICMPFragmentationNeeded, MTU: uint16(mtu)},
+		packet.ICMPv6{Type: packet.ICMPv6PacketTooBig, MTU: uint32(mtu)}}
+}
 
 // about is the error from one address to another, either of which may be left open,
 // that quotes a packet.

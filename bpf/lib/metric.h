@@ -15,6 +15,7 @@ enum __attribute__((packed)) trace_point {
 	POINT_TO_CONTAINER,
 	POINT_FROM_NETDEV,
 	POINT_TO_NETDEV,
+	POINT_FROM_NETWORK,
 	POINT_CONNECT, /* system calls on a socket, from here on */
 	POINT_SENDMSG,
 	POINT_RECVMSG,

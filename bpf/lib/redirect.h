@@ -4,6 +4,7 @@
 
 #include "endpoint.h"
 #include "icmp.h"
+#include "ipcache.h"
 #include "nat.h"
 #include "next_hop.h"
 
@@ -32,7 +33,8 @@ static __always_inline int deliver(struct context *ctx, enum trace_point point, 
 
 	if (reason)
 		return drop(ctx, point, reason);
-	if (config.has_redirect_peer)
+	/* Not with an Ethernet header that a program put there: releases differ in where they then take the IP header to be. */
+	if (config.has_redirect_peer && point != POINT_FROM_NETWORK)
 		return redirected(ctx, point, VERDICT_REDIRECT_PEER, ifindex, bpf_redirect_peer(ifindex, 0));
 	return redirected(ctx, point, VERDICT_REDIRECT, ifindex, bpf_redirect(ifindex, 0));
 }
@@ -89,6 +91,7 @@ struct way {
 	union next_hop next_hop; /* of entry's flow; whole is 0: as fib says */
 	struct bpf_fib_lookup fib;
 	long found;
+	bool encrypted; /* on the way */
 };
 
 /* entry is what is known of the packet's flow, or NULL. Returns a drop reason. */
@@ -96,6 +99,9 @@ static __always_inline int way_find(struct context *ctx, struct way *way, const 
 				    const struct addr *saddr, const struct addr *daddr, struct ct_entry *entry)
 {
 	way->next_hop.whole = 0;
+	way->encrypted = config.ipsec && entity_of(saddr) == ENTITY_POD && entity_of(daddr) == ENTITY_POD;
+	if (way->encrypted)
+		return DROP_NONE;
 	if (entry)
 		way->next_hop = next_hop_known(entry, pkt);
 	if (way->next_hop.whole)
@@ -103,6 +109,10 @@ static __always_inline int way_find(struct context *ctx, struct way *way, const 
 	way->found = fib_lookup(ctx, &way->fib, pkt, saddr, daddr);
 	if (way->found == BPF_FIB_LKUP_RET_FRAG_NEEDED)
 		return DROP_TOO_BIG;
+	if (config.wireguard && way->fib.ifindex == config.wireguard && way->found == BPF_FIB_LKUP_RET_NO_NEIGH) {
+		way->encrypted = true;
+		return DROP_NONE;
+	}
 	if ((way->found != BPF_FIB_LKUP_RET_SUCCESS && way->found != BPF_FIB_LKUP_RET_NO_NEIGH) ||
 	    way->fib.ifindex != config.nic)
 		return DROP_NO_ROUTE;
@@ -111,9 +121,24 @@ static __always_inline int way_find(struct context *ctx, struct way *way, const 
 	return DROP_NONE;
 }
 
+/* WireGuard has a device that takes IP packets. IPsec is the stack's, which takes the hop off, too. */
+static __always_inline int encrypt(struct context *ctx, enum trace_point point, const struct packet *pkt)
+{
+	int reason;
+
+	if (!config.wireguard)
+		return pass(ctx, point);
+	reason = ttl_decrement(ctx, pkt);
+	if (reason)
+		return drop(ctx, point, reason);
+	return redirected(ctx, point, VERDICT_REDIRECT, config.wireguard, bpf_redirect(config.wireguard, 0));
+}
+
 static __always_inline int way_take(struct context *ctx, enum trace_point point, const struct packet *pkt,
 				    const struct way *way, const struct ct_entry *entry)
 {
+	if (way->encrypted)
+		return encrypt(ctx, point, pkt);
 	if (way->next_hop.whole)
 		return send(ctx, point, pkt, way->next_hop.mac);
 	if (config.has_redirect_neigh)

@@ -122,7 +122,7 @@ func (d *datapath) up(ctx context.Context, f *forwarder, network *topo.Network, 
 		machine, _ := network.Machine(described.Name)
 		n := &node{
 			Node: described, machine: machine, clients: []*topo.Machine{machine},
-			maglev: d.maglev, dsr: d.dsr, mtu: network.Topology().MTU, expected: map[place]bpf.Direct{},
+			maglev: d.maglev, dsr: d.dsr, mtu: network.Topology().MTU, encryption: network.Topology().Encryption, expected: map[place]bpf.Direct{},
 		}
 		for _, pod := range network.Topology().Pods {
 			if pod.Node == n.Name {

@@ -30,6 +30,7 @@ type node struct {
 	dsr         bool
 	mtu         int                  // of the NIC; 0: the default
 	expected    map[place]bpf.Direct // by direct server return
+	encryption  topo.Encryption
 }
 
 // load loads the node's programs.
@@ -42,6 +43,12 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 	if err != nil {
 		return err
 	}
+	var wireGuard topo.Device
+	if n.encryption == topo.WireGuard {
+		if wireGuard, err = n.machine.Device(topo.WireGuardDevice); err != nil {
+			return err
+		}
+	}
 	sizes := d.sizes
 	if d.maglev != 0 {
 		sizes.Slots = max(sizes.Slots, uint32(64*d.maglev)) // services with other backends than the rest, twice while they change
@@ -53,6 +60,8 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 		SNATPorts:            d.snatPorts,
 		DSR:                  d.dsr,
 		MTU:                  n.mtu,
+		WireGuard:            wireGuard.Index,
+		IPsec:                n.encryption == topo.IPsec,
 		Trace:                d.trace,
 		WithoutRedirectPeer:  d.withoutHelpers || lacks(feature.RedirectPeer),
 		WithoutRedirectNeigh: d.withoutHelpers || lacks(feature.RedirectNeigh),
@@ -135,6 +144,13 @@ func (n *node) attach(d *datapath, t topo.Topology) error {
 	}
 	if err := n.attachTC(p.FromNetdev, p.ToNetdev, topo.NIC, d.tcMode); err != nil {
 		return err
+	}
+	if p.FromNetwork != nil {
+		a, err := n.machine.AttachTC(p.FromNetwork, topo.WireGuardDevice, topo.In, d.tcMode)
+		if err != nil {
+			return err
+		}
+		n.attachments = append(n.attachments, a)
 	}
 	for _, s := range p.Sockets {
 		a, err := n.machine.AttachCgroup(s.Program, s.Place)
