@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -204,4 +205,25 @@ func LoadSessions(opts Options) (*Node, error) {
 	}
 	node.name()
 	return node, nil
+}
+
+// ChangeObjects has change look at every object, by the name of its file, before anything of it is loaded.
+func ChangeObjects(change func(name string, spec *ebpf.CollectionSpec) (*ebpf.CollectionSpec, error)) {
+	changed := func(parse func() ([]*ebpf.CollectionSpec, error), names ...string) func() ([]*ebpf.CollectionSpec, error) {
+		return sync.OnceValues(func() ([]*ebpf.CollectionSpec, error) {
+			specs, err := parse()
+			if err != nil {
+				return nil, err
+			}
+			specs = slices.Clone(specs)
+			for i, name := range names {
+				if specs[i], err = change(name+"_bpfel.o", specs[i].Copy()); err != nil {
+					return nil, err
+				}
+			}
+			return specs, nil
+		})
+	}
+	objects = changed(objects, "xdp", "host", "lxc", "ct", "sock")
+	sessionObjects = changed(sessionObjects, "sockops", "redir")
 }

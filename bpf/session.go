@@ -133,24 +133,36 @@ var kernelSight = sync.OnceValues(func() (sight, error) {
 	return s, nil
 })
 
+// sessionObjects parses the embedded ELF files of bpf_sockops and bpf_redir, once.
+var sessionObjects = sync.OnceValues(func() ([]*ebpf.CollectionSpec, error) {
+	var specs []*ebpf.CollectionSpec
+	for _, load := range []func() (*ebpf.CollectionSpec, error){loadSockops, loadRedir} {
+		spec, err := load()
+		if err != nil {
+			return nil, fmt.Errorf("bpf: embedded object: %w", err)
+		}
+		specs = append(specs, spec)
+	}
+	return specs, nil
+})
+
 // loadSessions loads bpf_sockops and bpf_redir, and has the map sessions run the latter on what its sockets send.
 func (n *Node) loadSessions(opts Options) error {
 	sight, err := kernelSight()
 	if err != nil {
 		return err
 	}
-	for _, object := range []struct {
-		load      func() (*ebpf.CollectionSpec, error)
-		constants map[string]uint8
-	}{
-		{loadSockops, nil},
-		{loadRedir, map[string]uint8{redirVarHasRdonlyCast: flag(sight.rdonlyCast), redirVarHasSyscallRegs: flag(sight.syscallRegs)}},
-	} {
-		spec, err := object.load()
-		if err != nil {
-			return fmt.Errorf("bpf: embedded object: %w", err)
-		}
-		for name, value := range object.constants {
+	parsed, err := sessionObjects()
+	if err != nil {
+		return err
+	}
+	constants := map[string]uint8{redirVarHasRdonlyCast: flag(sight.rdonlyCast), redirVarHasSyscallRegs: flag(sight.syscallRegs)}
+	for _, spec := range parsed {
+		spec = spec.Copy()
+		for name, value := range constants {
+			if spec.Variables[name] == nil {
+				continue
+			}
 			if err := spec.Variables[name].Set(value); err != nil {
 				return fmt.Errorf("bpf: constants: %w", err)
 			}

@@ -1,7 +1,10 @@
 package bpf_test
 
 import (
+	"path/filepath"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/skbench/skbench/harness/vector"
 )
@@ -9,10 +12,18 @@ import (
 // The suites of testdata say what the programs do packet by packet, with every map as it lies in the kernel. What takes more
 // than fields to say is in the other tests of this package.
 func TestVectors(t *testing.T) {
-	for _, suite := range []string{"xdp", "host", "lxc"} {
-		t.Run(suite, func(t *testing.T) {
+	for _, name := range []string{"xdp", "host", "lxc"} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			vector.Run(t, "testdata/"+suite+".yaml")
+			suites, err := vector.ReadFile("testdata/" + name + ".yaml")
+			require.NoError(t, err)
+			for _, suite := range suites {
+				if file := objectFile(filepath.Base(suite.Object)); *objectsIn != "" {
+					suite.Object, err = filepath.Abs(file)
+					require.NoError(t, err)
+				}
+				vectorOptions.RunSuite(t, suite)
+			}
 		})
 	}
 }
