@@ -25,7 +25,7 @@ type commandLine struct {
 	Bench   benchCommand   `cmd:"" help:"Measure packets per second and CPU: XDP, TC, iptables and the empty path, side by side."`
 	Vectors vectorsCommand `cmd:"" help:"Run suites of vectors: packet and maps in; verdict, packet and maps out, by BPF_PROG_RUN."`
 	Matrix  matrixCommand  `cmd:"" help:"Run suites on many kernels, in virtual machines, and tell cell by cell what each makes of them."`
-	Report  reportCommand  `cmd:"" help:"Make pages of what was written before."`
+	Report  reportCommand  `cmd:"" help:"Compare, join and render what was measured before, from files alone."`
 	Doctor  doctorCommand  `cmd:"" help:"Tell what this kernel and machine can run, and why not."`
 }
 
@@ -75,9 +75,11 @@ func (c *benchCommand) Run(ctx context.Context) error {
 	if err := results.Write(c.Out); err != nil {
 		return err
 	}
-	if err := reports.Render(c.Out); err != nil {
+	rendered, err := reports.Render(c.Out, reports.Options{})
+	if err != nil {
 		return err
 	}
+	fmt.Println(rendered.Verdict())
 	fmt.Println(filepath.Join(c.Out, "index.html"))
 	return nil
 }

@@ -53,23 +53,6 @@ func (c *matrixCommand) Run(ctx context.Context) error {
 	return conclude(rendered, c.Out)
 }
 
-type reportCommand struct {
-	Merge mergeCommand `cmd:"" help:"Join the shards of a matrix into one, with its page."`
-}
-
-type mergeCommand struct {
-	Shards []string `arg:"" help:"Folders that skbench matrix --shard wrote." placeholder:"DIR"`
-	Out    string   `help:"Folder to write the report to." default:"out/matrix" type:"path"`
-}
-
-func (c *mergeCommand) Run() error {
-	merged, err := reports.MergeMatrix(c.Out, c.Shards)
-	if err != nil {
-		return err
-	}
-	return conclude(merged, c.Out)
-}
-
 // conclude says how a matrix came out and where its page is. What is not as it should be is an error.
 func conclude(m *reports.Matrix, dir string) error {
 	fmt.Println(m.Verdict())

@@ -73,10 +73,35 @@ func Compare(old, new *Results) []Change {
 	}
 	for i := range old.Results {
 		if r := &old.Results[i]; new.find(r) == nil {
-			changes = append(changes, Change{Name: r.goName(), Old: r, P: 1, Outcome: Removed})
+			changes = append(changes, gone(r, new))
 		}
 	}
 	return changes
+}
+
+// gone is what becomes of a result that the new run does not have. Nothing can be
+// said of one that may have stood where the new run's file could not be read.
+func gone(r *Result, new *Results) Change {
+	c := Change{Name: r.goName(), Old: r, P: 1, Outcome: Removed, Why: "the new run does not have it"}
+	for _, m := range new.Absent {
+		if m.Benchmark == r.Benchmark && contains(r.Params, m.Params) {
+			c.Why = m.Reason
+		}
+	}
+	if len(new.Problems) > 0 {
+		c.Outcome, c.Why = Undecided, "the new run does not have it, and not all of its file can be read"
+	}
+	return c
+}
+
+// contains tells whether params has all of part.
+func contains(params, part map[string]string) bool {
+	for name, value := range part {
+		if params[name] != value {
+			return false
+		}
+	}
+	return true
 }
 
 // incomparable says why no figure of one run says anything about the other's, or "".
@@ -85,13 +110,26 @@ func incomparable(old, new *Results) string {
 		name string
 		*Results
 	}{{"old", old}, {"new", new}} {
-		if reason := run.Environment["untrusted"]; reason != "" {
+		if reason := run.untrusted(); reason != "" {
 			return fmt.Sprintf("the %s run is not to be trusted: %s", run.name, reason)
 		}
 	}
 	for _, key := range []string{"cpu", "cpus", "goarch"} {
 		if a, b := old.Environment[key], new.Environment[key]; a != b {
 			return fmt.Sprintf("the runs are from different machines: %s is %q in the old and %q in the new", key, a, b)
+		}
+	}
+	return ""
+}
+
+// untrusted says why a run's figures are not to be believed, or "".
+func (r *Results) untrusted() string {
+	if reason := r.Environment["untrusted"]; reason != "" {
+		return reason
+	}
+	for _, c := range r.Checks {
+		if !c.Passed {
+			return c.Says
 		}
 	}
 	return ""
@@ -131,6 +169,7 @@ func (c *Change) judge() {
 	}
 	switch {
 	case len(c.Old.Samples) < fewSamples || len(c.New.Samples) < fewSamples:
+		c.measure()
 		c.Outcome, c.Why = Undecided, fmt.Sprintf("fewer than %d samples", fewSamples)
 	case !c.measure():
 		c.Outcome, c.Why = Undecided, "a figure is not clear of zero"

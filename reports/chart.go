@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// chart is all results of one benchmark in one unit, laid out as bars. The bars
-// stand for the parameter that varies, the datapath before any other; where more
+// chart is results of one benchmark in one unit, laid out as bars or as lines. The
+// bars stand for the parameter that varies, the datapath before any other; where more
 // than one varies, the bars come in groups.
 type chart struct {
 	name      string // of its files, without the extension
@@ -17,6 +17,9 @@ type chart struct {
 	over      string   // the parameter that the bars stand for, "" when none varies
 	shared    []string // phrases that hold for every bar: "64 bytes"
 	groups    []group
+
+	axis  *axis // of lines, nil for bars
+	lines []series
 }
 
 // group is the bars whose other parameters are the same.
@@ -31,11 +34,12 @@ type bar struct {
 	*Result
 }
 
-// chartsOf lays out all results, in the order in which their benchmarks first appear.
-func chartsOf(results *Results) (charts []chart) {
-	type kind struct{ benchmark, unit string }
-	var kinds []kind
-	members := map[kind][]*Result{}
+// kind is what results must share to stand in one chart.
+type kind struct{ benchmark, unit string }
+
+// kindsOf sorts results by kind, in the order in which these first appear.
+func kindsOf(results *Results) (kinds []kind, members map[kind][]*Result) {
+	members = map[kind][]*Result{}
 	for i := range results.Results {
 		r := &results.Results[i]
 		k := kind{r.Benchmark, r.Unit}
@@ -44,12 +48,24 @@ func chartsOf(results *Results) (charts []chart) {
 		}
 		members[k] = append(members[k], r)
 	}
+	return kinds, members
+}
+
+// fileName is what the files of a kind are called: "pps", or "cpu-percent" where a
+// benchmark has more than one unit.
+func (k kind) fileName(kinds []kind) string {
+	if slices.ContainsFunc(kinds, func(o kind) bool { return o.benchmark == k.benchmark && o != k }) {
+		return k.benchmark + "-" + fileName(k.unit)
+	}
+	return k.benchmark
+}
+
+// barsOf lays out all results as bars, each kind in a chart: the form of the table.
+func barsOf(results *Results) (charts []chart) {
+	kinds, members := kindsOf(results)
 	for _, k := range kinds {
 		c := layOut(members[k])
-		c.name = k.benchmark
-		if slices.ContainsFunc(kinds, func(o kind) bool { return o.benchmark == k.benchmark && o != k }) {
-			c.name += "-" + fileName(k.unit)
-		}
+		c.name = k.fileName(kinds)
 		charts = append(charts, c)
 	}
 	return charts
@@ -153,6 +169,12 @@ func (c *chart) add(name string, b bar) {
 
 // title says what the plot shows.
 func (c chart) title() string {
+	if c.axis != nil && !strings.HasSuffix(c.benchmark.title, " against "+c.axis.words) {
+		return c.benchmark.title + " against " + c.axis.words
+	}
+	if c.axis != nil {
+		return c.benchmark.title
+	}
 	if c.over == "" || c.over == "datapath" {
 		return c.benchmark.title
 	}

@@ -25,10 +25,17 @@ func runOf(results ...Result) *Results {
 	return &Results{Schema: Schema, Results: results}
 }
 
-// outline writes charts as text: title, what all bars share, groups, bars.
+// outline writes charts as text: title, what all bars share, groups and bars, or lines and points.
 func outline(charts []chart) (lines []string) {
 	for _, c := range charts {
 		lines = append(lines, c.name+": "+c.title()+" ["+strings.Join(c.shared, ", ")+"]")
+		for _, line := range c.lines {
+			var points []string
+			for _, p := range line.points {
+				points = append(points, c.axis.label(p.x))
+			}
+			lines = append(lines, "/"+line.name+"/ "+strings.Join(points, ", "))
+		}
 		for _, g := range c.groups {
 			var bars []string
 			for _, b := range g.bars {
@@ -70,12 +77,56 @@ func TestCharts(t *testing.T) {
 		{
 			"without datapaths the bars stand for what has most values",
 			[]Result{
-				figureOf("lab-up", "nodes=30 tunnel=off", "s", 2),
-				figureOf("lab-up", "nodes=3 tunnel=off", "s", 1),
-				figureOf("lab-up", "nodes=100 tunnel=off", "s", 9),
-				figureOf("lab-up", "nodes=1 tunnel=on", "s", 1),
+				figureOf("lab-up", "kind=small tunnel=off", "s", 2),
+				figureOf("lab-up", "kind=large tunnel=off", "s", 1),
+				figureOf("lab-up", "kind=huge tunnel=off", "s", 9),
+				figureOf("lab-up", "kind=small tunnel=on", "s", 1),
 			},
-			[]string{"lab-up: Lab up by nodes []", "(tunnel off) 3 nodes, 30 nodes, 100 nodes", "(tunnel on) 1 node"},
+			[]string{"lab-up: Lab up by kind []", "(tunnel off) kind huge, kind large, kind small", "(tunnel on) kind small"},
+		},
+		{
+			"three values of a number make lines, one for each datapath",
+			[]Result{
+				figureOf("services", "datapath=iptables services=10000 packets=first", "ns/packet", 2),
+				figureOf("services", "datapath=iptables services=1 packets=first", "ns/packet", 1),
+				figureOf("services", "datapath=iptables services=100 packets=first", "ns/packet", 9),
+				figureOf("services", "datapath=xdp services=1 packets=first", "ns/packet", 1),
+				figureOf("services", "datapath=xdp services=1 packets=later", "ns/packet", 1),
+			},
+			[]string{
+				"services: Cost per packet of the datapath alone, against services [XDP, later packets, 1 service]", "() Cost per packet of the datapath alone, against services",
+				"services-by-services: Cost per packet of the datapath alone, against services [first packets]", "/XDP/ 1", "/iptables/ 1, 100, 10,000",
+			},
+		},
+		{
+			"offered loads stand side by side",
+			[]Result{
+				figureOf("cpu", "datapath=xdp offered=75000", "%", 2),
+				figureOf("cpu", "datapath=xdp offered=150000", "%", 1),
+				figureOf("cpu", "datapath=xdp offered=300000", "%", 1),
+			},
+			[]string{"cpu: CPU use of the datapath alone by offered [XDP]", "() 75,000 packets/s offered, 150,000 packets/s offered, 300,000 packets/s offered"},
+		},
+		{
+			"quantiles make lines, and what other numbers there are make more of them",
+			[]Result{
+				figureOf("latency", "datapath=xdp quantile=p99.9", "us", 2),
+				figureOf("latency", "datapath=xdp quantile=p50", "us", 1),
+			},
+			[]string{"latency-by-quantile: Latency against the part of all that took no longer [XDP]", "/XDP/ 50 %, 99.9 %"},
+		},
+		{
+			"the usual case of a rate stands as bars beside the lines that it is in",
+			[]Result{
+				figureOf("pps", "datapath=xdp size=64 flows=1024", "packets/s", 2),
+				figureOf("pps", "datapath=xdp size=512 flows=1024", "packets/s", 1),
+				figureOf("pps", "datapath=xdp size=1500 flows=1024", "packets/s", 1),
+				figureOf("pps", "datapath=xdp size=imix flows=1024", "packets/s", 1),
+			},
+			[]string{
+				"pps: Packets per second by size [XDP, 1,024 flows]", "() 64 bytes, IMIX",
+				"pps-by-size: Packets per second against bytes per packet [XDP, 1,024 flows]", "/XDP/ 64, 512, 1,500",
+			},
 		},
 		{
 			"a parameter may be missing",

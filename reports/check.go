@@ -8,6 +8,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/perf/benchmath"
@@ -28,75 +29,56 @@ var (
 	lineOfTextPattern     = regexp.MustCompile(`^[^\x00-\x1f\x7f]+$`)
 )
 
-// check returns what the file holds, and every problem found in it.
-func (f *file) check() (*Results, []error) {
-	problems := checkEnvironment(f.Environment)
-	if len(f.Results) == 0 {
-		problems = append(problems, errors.New("results is missing or empty: measure at least one benchmark"))
+// checkEntry says what is wrong with a line of an environment.
+func checkEntry(key, value string) error {
+	if !environmentKeyPattern.MatchString(key) {
+		return fmt.Errorf("environment has the key %q: begin with a small letter and use only small letters, digits and . _ -", key)
 	}
-	problems = append(problems, checkNotes(f.Checks, f.Absent)...)
-	results := &Results{Schema: *f.Schema, Environment: f.Environment, Checks: f.Checks, Absent: f.Absent}
-	places := map[string]int{}
-	for i, written := range f.Results {
-		result, err := written.check()
-		if err != nil {
-			problems = append(problems, fmt.Errorf("results[%d].%w", i, err))
-			continue
-		}
-		identity := result.goName() + " in " + result.Unit
-		if first, twice := places[identity]; twice {
-			problems = append(problems, fmt.Errorf("results[%d] and results[%d] are both %s: put their samples into one result", first, i, identity))
-		}
-		places[identity] = i
-		results.Results = append(results.Results, result)
+	if !lineOfTextPattern.MatchString(value) {
+		return fmt.Errorf("environment.%s is %q: write one line of text", key, value)
 	}
-	return results, problems
+	if key == "cpus" && !countPattern.MatchString(value) {
+		return fmt.Errorf("environment.cpus is %q: write how many there are, as digits", value)
+	}
+	if key == "time" {
+		if _, err := time.Parse(time.RFC3339, value); err != nil {
+			return fmt.Errorf("environment.time is %q: write it as in 2026-01-31T23:59:00Z", value)
+		}
+	}
+	return nil
 }
 
-// checkNotes looks at what the run says beside its figures.
-func checkNotes(checks []Check, absent []Absence) (problems []error) {
-	for i, c := range checks {
-		if !namePattern.MatchString(c.Name) {
-			problems = append(problems, fmt.Errorf("checks[%d].name is %q: begin with a small letter and use only small letters, digits and -", i, c.Name))
-		}
-		if !lineOfTextPattern.MatchString(c.Says) {
-			problems = append(problems, fmt.Errorf("checks[%d].says is %q: write one line of text", i, c.Says))
-		}
-	}
-	for i, a := range absent {
-		if err := (fileResult{Benchmark: &a.Benchmark, Params: a.Params, Unit: new("s")}).checkWords(); err != nil {
-			problems = append(problems, fmt.Errorf("absent[%d].%w", i, err))
-		}
-		if !lineOfTextPattern.MatchString(a.Reason) {
-			problems = append(problems, fmt.Errorf("absent[%d].reason is %q: write one line of text", i, a.Reason))
-		}
-	}
-	return problems
-}
-
-func checkEnvironment(environment map[string]string) (problems []error) {
+// checkEnvironment complains of what is missing.
+func (f *jsonFile) checkEnvironment() {
 	for _, key := range environmentKeys {
-		if _, there := environment[key]; !there {
-			problems = append(problems, fmt.Errorf("environment.%s is missing: say where and when the figures were measured", key))
+		said := slices.ContainsFunc(f.Problems, func(p Problem) bool { return strings.HasPrefix(p.Text, "environment."+key+" ") })
+		if _, there := f.Environment[key]; !there && !said {
+			f.complain(f.path, 0, "environment.%s is missing: say where and when the figures were measured", key)
 		}
 	}
-	if cpus, there := environment["cpus"]; there && !countPattern.MatchString(cpus) {
-		problems = append(problems, fmt.Errorf("environment.cpus is %q: write how many there are, as digits", cpus))
+	if f.Environment == nil {
+		f.Environment = map[string]string{}
 	}
-	if at, there := environment["time"]; there {
-		if _, err := time.Parse(time.RFC3339, at); err != nil {
-			problems = append(problems, fmt.Errorf("environment.time is %q: write it as in 2026-01-31T23:59:00Z", at))
-		}
+}
+
+func (c Check) check() error {
+	if !namePattern.MatchString(c.Name) {
+		return fmt.Errorf("the check's name is %q: begin with a small letter and use only small letters, digits and -", c.Name)
 	}
-	for _, key := range slices.Sorted(maps.Keys(environment)) {
-		if !environmentKeyPattern.MatchString(key) {
-			problems = append(problems, fmt.Errorf("environment has the key %q: begin with a small letter and use only small letters, digits and . _ -", key))
-		}
-		if !lineOfTextPattern.MatchString(environment[key]) {
-			problems = append(problems, fmt.Errorf("environment.%s is %q: write one line of text", key, environment[key]))
-		}
+	if !lineOfTextPattern.MatchString(c.Says) {
+		return fmt.Errorf("says of the check %s is %q: write one line of text", c.Name, c.Says)
 	}
-	return problems
+	return nil
+}
+
+func (a Absence) check() error {
+	if err := (fileResult{Benchmark: &a.Benchmark, Params: a.Params, Unit: new("s")}).checkWords(); err != nil {
+		return err
+	}
+	if !lineOfTextPattern.MatchString(a.Reason) {
+		return fmt.Errorf("reason is %q: write one line of text", a.Reason)
+	}
+	return nil
 }
 
 // check turns one result as written into one that can be trusted. Its error
@@ -164,9 +146,7 @@ func (w fileResult) checkNumbers() error {
 
 // checkSummary compares median and interval with the samples they are said to sum up.
 func (r Result) checkSummary() error {
-	const confidence = 0.95
-	sample := benchmath.NewSample(slices.Clone(r.Samples), &benchmath.DefaultThresholds)
-	median := benchmath.AssumeNothing.Summary(sample, confidence).Center
+	median := summaryOf(slices.Clone(r.Samples)).Center
 	if math.Abs(r.Median-median) > 1e-9*math.Abs(median) {
 		return fmt.Errorf("median is %v, and that of the samples is %v: write the samples that belong to it", r.Median, median)
 	}
@@ -176,4 +156,10 @@ func (r Result) checkSummary() error {
 			r.Low, r.Median, r.High, least, most)
 	}
 	return nil
+}
+
+// summaryOf is median and interval of samples, which it sorts.
+func summaryOf(samples []float64) benchmath.Summary {
+	const confidence = 0.95
+	return benchmath.AssumeNothing.Summary(benchmath.NewSample(samples, &benchmath.DefaultThresholds), confidence)
 }

@@ -51,7 +51,8 @@ func (c comparison) with(other comparison) comparison {
 // against is how one datapath compares with the baseline over all groups of a
 // chart that have both.
 type against struct {
-	name string // of the datapath
+	name  string // of the datapath
+	value string // likewise, in params
 	comparison
 }
 
@@ -74,7 +75,7 @@ func (c chart) compare() (all []against) {
 				continue
 			}
 			places[b.value] = len(all)
-			all = append(all, against{b.name, one})
+			all = append(all, against{b.name, b.value, one})
 		}
 	}
 	return all

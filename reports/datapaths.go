@@ -3,7 +3,6 @@ package reports
 import (
 	"cmp"
 	"slices"
-	"strconv"
 )
 
 // baseline is the datapath that the others are measured against.
@@ -23,11 +22,11 @@ type datapath struct {
 var datapaths = []datapath{
 	{"xdp", "XDP", blue},
 	{"xdp-generic", "XDP generic", sky},
-	{"tc", "TC", sky},
+	{"tc", "TC", green},
 	{"ebpf", "eBPF", blue},
 	{baseline, "iptables", grey},
-	{"nftables", "nftables", grey},
-	{"ipvs", "IPVS", grey},
+	{"nftables", "nftables", amber},
+	{"ipvs", "IPVS", plum},
 	{emptyPath, "empty path", pale},
 }
 
@@ -43,10 +42,10 @@ func rankOf(value string) int {
 // compareValues orders two values of one parameter: datapaths as above, then
 // numbers by size, then words by the alphabet.
 func compareValues(a, b string) int {
-	x, errX := strconv.ParseFloat(a, 64)
-	y, errY := strconv.ParseFloat(b, 64)
+	x, okX := number(a)
+	y, okY := number(b)
 	byNumber := 0
-	if errX == nil && errY == nil {
+	if okX && okY {
 		byNumber = cmp.Compare(x, y)
 	}
 	return cmp.Or(cmp.Compare(rankOf(a), rankOf(b)), byNumber, cmp.Compare(a, b))

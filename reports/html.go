@@ -24,18 +24,53 @@ type page struct {
 	Style             template.CSS
 	Palette           []tone
 	Time, Kernel, CPU string
-	Verdict           string
-	Caveat            string // what weakens the verdict, or ""
-	Figures           []figure
+	Verdict, Second   string
+	Caveats           []string
+	Changes           *changed // nil when the run is compared with nothing
+	Checks            []Check
+	Articles          *articles
+	Sections          []section // of plots, one for each benchmark
+	Trends            []figure
+	Profile           *figure
+	NoProfile         string // why there is none
+	Tables            []figure
 	Bench             string   // every sample, as benchmark text
 	Method            string   // what the environment says of it, or ""
 	Modes             []string // inline, split: as the benchmarks name them
 	EmptyPath         bool     // the run has it
+	Absent            []entry
+	Incomplete        []string // datapaths that a case lacks though others have them
+	Problems          []Problem
 	Environment       []entry
 }
 
 // entry is one line of the environment.
 type entry struct{ Name, Value string }
+
+// section is the plots of one benchmark.
+type section struct {
+	Title, What string
+	Figures     []figure
+}
+
+// changed is the comparison with an older run.
+type changed struct {
+	Groups   []changeGroup
+	Settings []setting
+	Repeated bool
+}
+
+// changeGroup is the changes of one outcome. What did not change is folded up.
+type changeGroup struct {
+	Title  string
+	Folded bool
+	Rows   []changeRow
+}
+
+type changeRow struct {
+	Subject, Old, New, Unit, Effect, Bounds, P, Why string
+	Worse                                           bool
+}
 
 // figure is one plot and its part of the table.
 type figure struct {
@@ -55,10 +90,10 @@ type row struct {
 	Samples                 int
 }
 
-// WriteHTML writes one page that needs nothing beside it: verdict, plots, all
-// figures, environment and method. It has no script.
-func WriteHTML(w io.Writer, results *Results) error {
-	p, err := pageOf(results)
+// WriteHTML writes one page that needs nothing beside it: verdict, what changed, plots,
+// all figures, environment and method. It has no script.
+func (r *Report) WriteHTML(w io.Writer) error {
+	p, err := r.page()
 	if err != nil {
 		return err
 	}
@@ -68,57 +103,153 @@ func WriteHTML(w io.Writer, results *Results) error {
 	return nil
 }
 
-func pageOf(results *Results) (*page, error) {
+func (r *Report) page() (*page, error) {
 	var bench strings.Builder
-	if err := WriteBench(&bench, results); err != nil {
+	if err := WriteBench(&bench, r.Results); err != nil {
 		return nil, err
 	}
-	charts, environment := chartsOf(results), results.Environment
+	environment := r.Results.Environment
 	p := &page{
 		Style:       template.CSS(pageStyle),
 		Palette:     palette,
 		Time:        environment["time"],
 		Kernel:      environment["kernel"],
 		CPU:         environment["cpu"],
-		Verdict:     verdict(charts),
-		Caveat:      caveat(results),
+		Verdict:     r.Verdict(),
+		Second:      r.second(),
+		Caveats:     r.caveats(),
+		Changes:     r.changed(),
+		Checks:      r.Results.Checks,
+		NoProfile:   environment["profile"],
 		Bench:       bench.String(),
 		Method:      environment["method"],
+		Incomplete:  incomplete(r.Results),
+		Problems:    r.problems(),
 		Environment: entries(environment),
 	}
-	for _, c := range charts {
-		f, err := c.figure()
-		if err != nil {
-			return nil, err
-		}
-		p.Figures = append(p.Figures, f)
+	for _, c := range barsOf(r.Results) {
+		p.Tables = append(p.Tables, c.table())
 	}
-	for _, r := range results.Results {
-		if mode := r.Params["mode"]; mode != "" && !slices.Contains(p.Modes, mode) {
+	for _, a := range r.Results.Absent {
+		p.Absent = append(p.Absent, entry{strings.TrimSuffix(benchmarkOf(a.Benchmark).title+": "+nameOf(a.Params), ": "), a.Reason})
+	}
+	for _, result := range r.Results.Results {
+		if mode := result.Params["mode"]; mode != "" && !slices.Contains(p.Modes, mode) {
 			p.Modes = append(p.Modes, mode)
 		}
-		p.EmptyPath = p.EmptyPath || r.Params["datapath"] == emptyPath
+		p.EmptyPath = p.EmptyPath || result.Params["datapath"] == emptyPath
 	}
-	return p, nil
+	return p, r.addPlots(p)
 }
 
-func (c chart) figure() (figure, error) {
+// addPlots draws all plots of the page.
+func (r *Report) addPlots(p *page) error {
+	for _, c := range r.charts {
+		f, err := c.figure(c.finding())
+		if err != nil {
+			return err
+		}
+		if n := len(p.Sections); n == 0 || p.Sections[n-1].Title != c.benchmark.title {
+			p.Sections = append(p.Sections, section{Title: c.benchmark.title, What: c.benchmark.what})
+		}
+		last := &p.Sections[len(p.Sections)-1]
+		last.Figures = append(last.Figures, f)
+	}
+	if rows := articleRows(r.Results); len(rows) > 0 {
+		p.Articles = &articles{Rows: rows}
+		for _, c := range articleCharts(r.Results) {
+			f, err := c.figure(c.finding())
+			if err != nil {
+				return err
+			}
+			p.Articles.Figures = append(p.Articles.Figures, f)
+		}
+	}
+	for _, c := range r.trends() {
+		f, err := c.figure(c.career())
+		if err != nil {
+			return err
+		}
+		p.Trends = append(p.Trends, f)
+	}
+	if r.profile != nil {
+		svg, err := svgOf("profile", r.profile)
+		if err != nil {
+			return err
+		}
+		finding := "Most time itself: " + strings.Join(r.profile.hottest(8), ", ") + "."
+		p.Profile = &figure{Finding: finding, Plot: inline(svg, "Flame graph. "+finding)}
+	}
+	return nil
+}
+
+// changed lays the comparison out, what got worse first.
+func (r *Report) changed() *changed {
+	if r.Diff == nil {
+		return nil
+	}
+	all := &changed{Settings: r.Diff.settings(), Repeated: r.Diff.Again != nil}
+	for _, c := range r.Diff.Changes {
+		if n := len(all.Groups); n == 0 || all.Groups[n-1].Title != outcomeTitle(c.Outcome) {
+			all.Groups = append(all.Groups, changeGroup{Title: outcomeTitle(c.Outcome), Folded: c.Outcome != Regressed && c.Outcome != Improved})
+		}
+		row := changeRow{
+			Subject: c.subject(), Old: median(c.Old), New: median(c.New), Unit: c.Unit(),
+			Effect: c.effect(), Bounds: c.bounds(), P: c.probability(), Why: c.Why, Worse: c.Outcome == Regressed,
+		}
+		if row.Worse {
+			row.Why = r.Diff.explain(c)
+		}
+		group := &all.Groups[len(all.Groups)-1]
+		group.Rows = append(group.Rows, row)
+	}
+	return all
+}
+
+func outcomeTitle(o Outcome) string {
+	if o == Regressed {
+		return "Got worse"
+	}
+	return strings.ToUpper(string(o[:1])) + string(o[1:])
+}
+
+// incomplete lists the cases that lack a datapath which other cases of the benchmark have.
+func incomplete(results *Results) (all []string) {
+	for _, c := range barsOf(results) {
+		if c.over != "datapath" {
+			continue
+		}
+		have := map[string]bool{}
+		for b := range c.bars() {
+			have[b.name] = true
+		}
+		for _, g := range c.groups {
+			for _, d := range datapaths {
+				if have[d.name] && !slices.ContainsFunc(g.bars, func(b bar) bool { return b.name == d.name }) {
+					all = append(all, fmt.Sprintf("%s (%s): %s was not measured, so nothing is said of it there.", c.benchmark.title, g.name, d.name))
+				}
+			}
+		}
+	}
+	return all
+}
+
+// figure draws the chart, with a sentence on what it shows.
+func (c chart) figure(finding string) (figure, error) {
 	svg, err := c.svg()
 	if err != nil {
 		return figure{}, err
 	}
-	f := figure{
-		Title:   c.title(),
-		What:    c.benchmark.what,
-		Finding: c.finding(),
-		Unit:    c.unit.name,
-		Notes:   strings.Join(c.shared, " · "),
-		Plot:    inline(svg, c.title()+". "+c.finding()),
-	}
+	return figure{Title: c.title(), What: c.benchmark.what, Finding: finding, Plot: inline(svg, c.title()+". "+finding)}, nil
+}
+
+// table is the chart's part of the table of all figures.
+func (c chart) table() figure {
+	f := figure{Title: c.title(), Unit: c.unit.name, Notes: strings.Join(c.shared, " · ")}
 	for _, g := range c.groups {
 		f.Groups = append(f.Groups, rowsOf(g))
 	}
-	return f, nil
+	return f
 }
 
 func rowsOf(g group) rows {
@@ -142,7 +273,7 @@ func tableNumber(v float64) string { return significant(v, 5) }
 func caveat(results *Results) string {
 	few := 0
 	for _, r := range results.Results {
-		if len(r.Samples) < fewSamples {
+		if len(r.Samples) < fewSamples && !unitOf(r.Unit).isCount() {
 			few++
 		}
 	}
@@ -158,11 +289,14 @@ func caveat(results *Results) string {
 func entries(environment map[string]string) (all []entry) {
 	keys := slices.Clone(environmentKeys)
 	for _, key := range slices.Sorted(maps.Keys(environment)) {
-		if !slices.Contains(keys, key) && key != "method" {
+		if !slices.Contains(keys, key) && key != "method" && key != "profile" {
 			keys = append(keys, key)
 		}
 	}
 	for _, key := range keys {
+		if environment[key] == "" {
+			continue
+		}
 		all = append(all, entry{key, environment[key]})
 	}
 	return all

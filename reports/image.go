@@ -14,26 +14,28 @@ import (
 // pngDPI is twice what a screen of old has, so that a PNG stays sharp on a new one.
 const pngDPI = 192
 
-func (c chart) png() ([]byte, error) {
-	d := newDrawing(c)
-	canvas := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(d.size()), vgimg.UseDPI(pngDPI))}
-	d.draw(canvas)
+func (c chart) png() ([]byte, error) { return pngOf(c.name, c.sketch()) }
+
+func (c chart) svg() ([]byte, error) { return svgOf(c.name, c.sketch()) }
+
+func pngOf(name string, s sketch) ([]byte, error) {
+	canvas := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(s.size()), vgimg.UseDPI(pngDPI))}
+	s.draw(canvas)
 	var b bytes.Buffer
 	if _, err := canvas.WriteTo(&b); err != nil {
-		return nil, fmt.Errorf("plot %s not drawn as PNG: %w", c.name, err)
+		return nil, fmt.Errorf("plot %s not drawn as PNG: %w", name, err)
 	}
 	return b.Bytes(), nil
 }
 
-// svg draws the plot with its letters as text, not as outlines, in the fonts that
+// svgOf draws a plot with its letters as text, not as outlines, in the fonts that
 // have the widths of the one it was laid out with.
-func (c chart) svg() ([]byte, error) {
-	d := newDrawing(c)
-	canvas := vgsvg.New(d.size())
-	d.draw(canvas)
+func svgOf(name string, s sketch) ([]byte, error) {
+	canvas := vgsvg.New(s.size())
+	s.draw(canvas)
 	var b bytes.Buffer
 	if _, err := canvas.WriteTo(&b); err != nil {
-		return nil, fmt.Errorf("plot %s not drawn as SVG: %w", c.name, err)
+		return nil, fmt.Errorf("plot %s not drawn as SVG: %w", name, err)
 	}
 	const family = "font-family:Liberation Sans"
 	return bytes.ReplaceAll(b.Bytes(), []byte(family), []byte(family+",Arial,Helvetica,sans-serif")), nil

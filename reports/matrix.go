@@ -122,9 +122,21 @@ func (m *Matrix) check() error {
 	return nil
 }
 
+// folderOf is the folder of a path that may name the matrix.json in it.
+func folderOf(path string) string {
+	if filepath.Base(path) == matrixFile {
+		return filepath.Dir(path)
+	}
+	return path
+}
+
+// matrixFile is what a matrix is called in its folder.
+const matrixFile = "matrix.json"
+
 // RenderMatrix reads matrix.json in dir and writes beside it index.html, matrix.md and junit.xml.
 func RenderMatrix(dir string) (*Matrix, error) {
-	m, err := ReadMatrix(filepath.Join(dir, "matrix.json"))
+	dir = folderOf(dir)
+	m, err := ReadMatrix(filepath.Join(dir, matrixFile))
 	if err != nil {
 		return nil, err
 	}
@@ -145,8 +157,9 @@ func RenderMatrix(dir string) (*Matrix, error) {
 // MergeMatrix joins the shards of a matrix, each a folder with matrix.json, in their order, into one in out, and renders it.
 func MergeMatrix(out string, shards []string) (*Matrix, error) {
 	var whole *Matrix
-	for _, dir := range shards {
-		part, err := ReadMatrix(filepath.Join(dir, "matrix.json"))
+	for _, path := range shards {
+		dir := folderOf(path)
+		part, err := ReadMatrix(filepath.Join(dir, matrixFile))
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +196,7 @@ func MergeMatrix(out string, shards []string) (*Matrix, error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err
 	}
-	if err := replace(filepath.Join(out, "matrix.json"), append(text, '\n')); err != nil {
+	if err := replace(filepath.Join(out, matrixFile), append(text, '\n')); err != nil {
 		return nil, err
 	}
 	return RenderMatrix(out)

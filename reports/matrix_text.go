@@ -105,14 +105,7 @@ func writeMatrixJUnit(w *bytes.Buffer, m *Matrix) error {
 		}
 		all.Suites = append(all.Suites, s)
 	}
-	w.WriteString(xml.Header)
-	encoder := xml.NewEncoder(w)
-	encoder.Indent("", " ")
-	if err := encoder.Encode(all); err != nil {
-		return fmt.Errorf("junit.xml not written: %w", err)
-	}
-	w.WriteByte('\n')
-	return nil
+	return encodeJUnit(w, all)
 }
 
 func (s *junitSuite) add(c junitCase) {

@@ -4,52 +4,66 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 )
 
-// Render reads results.json in dir and writes beside it index.html, bench.txt
-// and each plot as NAME.svg and NAME.png. A file is there whole or as it was
-// before. Nothing is written when the results cannot be trusted.
-func Render(dir string) error {
-	results, err := ReadResults(filepath.Join(dir, "results.json"))
-	if err != nil {
-		return err
-	}
-	for _, c := range chartsOf(results) {
-		if err := c.save(dir); err != nil {
+// write writes the whole report into a folder.
+func (r *Report) write(dir string) error {
+	for _, c := range r.allCharts() {
+		if err := savePlot(dir, c.name, c.sketch()); err != nil {
 			return err
 		}
 	}
-	if err := save(filepath.Join(dir, "bench.txt"), results, WriteBench); err != nil {
-		return err
+	if r.profile != nil {
+		if err := savePlot(dir, "profile", r.profile); err != nil {
+			return err
+		}
 	}
-	return save(filepath.Join(dir, "index.html"), results, WriteHTML)
+	for _, f := range []struct {
+		name  string
+		write func(*bytes.Buffer) error
+	}{
+		{"bench.txt", func(b *bytes.Buffer) error { return WriteBench(b, r.Results) }},
+		{"junit.xml", r.writeJUnit},
+		{"summary.md", r.writeSummary},
+		{"index.html", func(b *bytes.Buffer) error { return r.WriteHTML(b) }},
+	} {
+		var b bytes.Buffer
+		if err := f.write(&b); err != nil {
+			return err
+		}
+		if err := replace(filepath.Join(dir, f.name), b.Bytes()); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, resultsFile)); errors.Is(err, os.ErrNotExist) {
+		return r.Results.Write(dir)
+	}
+	return nil
 }
 
-// save writes the plot as SVG and PNG.
-func (c chart) save(dir string) error {
-	svg, err := c.svg()
+// allCharts are those that are files beside the page.
+func (r *Report) allCharts() []chart {
+	all := append([]chart{}, r.charts...)
+	all = append(all, articleCharts(r.Results)...)
+	return append(all, r.trends()...)
+}
+
+// savePlot writes a plot as SVG and PNG.
+func savePlot(dir, name string, s sketch) error {
+	svg, err := svgOf(name, s)
 	if err != nil {
 		return err
 	}
-	png, err := c.png()
+	png, err := pngOf(name, s)
 	if err != nil {
 		return err
 	}
-	if err := replace(filepath.Join(dir, c.name+".svg"), svg); err != nil {
+	if err := replace(filepath.Join(dir, name+".svg"), svg); err != nil {
 		return err
 	}
-	return replace(filepath.Join(dir, c.name+".png"), png)
-}
-
-func save(path string, results *Results, write func(io.Writer, *Results) error) error {
-	var b bytes.Buffer
-	if err := write(&b, results); err != nil {
-		return err
-	}
-	return replace(path, b.Bytes())
+	return replace(filepath.Join(dir, name+".png"), png)
 }
 
 // replace puts text at path in one step: a reader sees the old file or the new one.

@@ -16,10 +16,12 @@ func TestRender(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "results.json"), text, 0o644))
 
 	for range 2 { // the second time over the files of the first
-		require.NoError(t, Render(dir))
+		_, err := Render(dir, Options{})
+		require.NoError(t, err)
 		require.Equal(t, []string{
-			"bench.txt", "cost.png", "cost.svg", "cpu.png", "cpu.svg",
-			"index.html", "pps.png", "pps.svg", "results.json",
+			"bench.txt", "cost.png", "cost.svg", "cpu.png", "cpu.svg", "index.html", "junit.xml",
+			"ours-cpu-left.png", "ours-cpu-left.svg", "ours-pps.png", "ours-pps.svg", "pps.png", "pps.svg",
+			"published-pps.png", "published-pps.svg", "results.json", "summary.md",
 		}, namesIn(t, dir))
 	}
 	info, err := os.Stat(filepath.Join(dir, "index.html"))
@@ -29,11 +31,13 @@ func TestRender(t *testing.T) {
 
 func TestRenderKeepsTheOldPageWhenResultsAreBad(t *testing.T) {
 	t.Parallel()
-	path := write(t, good[:300])
+	path := write(t, good[:200])
 	page := filepath.Join(filepath.Dir(path), "index.html")
 	require.NoError(t, os.WriteFile(page, []byte("yesterday"), 0o644))
 
-	require.ErrorContains(t, Render(filepath.Dir(path)), path+": line 5: JSON is cut short")
+	_, err := Render(filepath.Dir(path), Options{})
+	require.ErrorContains(t, err, path+":5: JSON is cut short")
+	require.Equal(t, 2, exitCode(t, err))
 	require.Equal(t, []string{"index.html", "results.json"}, namesIn(t, filepath.Dir(path)))
 	text, err := os.ReadFile(page)
 	require.NoError(t, err)
@@ -46,8 +50,22 @@ func TestRenderLeavesNoScrapsWhenItCannotWrite(t *testing.T) {
 	taken := filepath.Join(filepath.Dir(path), "bench.txt") // a folder cannot be replaced by a file
 	require.NoError(t, os.Mkdir(taken, 0o755))
 
-	require.ErrorContains(t, Render(filepath.Dir(path)), taken+" not written: ")
-	require.Equal(t, []string{"bench.txt", "pps.png", "pps.svg", "results.json"}, namesIn(t, filepath.Dir(path)))
+	_, err := Render(filepath.Dir(path), Options{})
+	require.ErrorContains(t, err, taken+" not written: ")
+	for _, name := range namesIn(t, filepath.Dir(path)) {
+		require.NotRegexp(t, `^\.`, name)
+	}
+}
+
+// exitCode is the status that an error asks for.
+func exitCode(tb testing.TB, err error) int {
+	tb.Helper()
+	if err == nil {
+		return 0
+	}
+	var own interface{ ExitCode() int }
+	require.ErrorAs(tb, err, &own)
+	return own.ExitCode()
 }
 
 func namesIn(tb testing.TB, dir string) (names []string) {

@@ -51,79 +51,111 @@ func TestReadNotes(t *testing.T) {
 	require.Equal(t, []Absence{{"pps", map[string]string{"datapath": "ipvs"}, "this kernel has no IPVS"}}, results.Absent)
 }
 
-// good is the smallest file that has everything.
+// good is the smallest file that has everything; spoilt tests spoil its line 6.
 const good = `{
   "schema": "skbench/results/v1",
   "environment": {"time": "2026-03-14T02:17:45Z", "goos": "linux", "goarch": "amd64", "kernel": "6.18.2", "cpu": "Xeon", "cpus": "2"},
   "results": [
-    {"benchmark": "pps", "params": {"datapath": "xdp"}, "unit": "packets/s", "samples": [1, 2, 3], "median": 2, "low": 1, "high": 3}
+    {"benchmark": "pps", "params": {"datapath": "iptables"}, "unit": "packets/s", "samples": [4, 4, 4], "median": 4, "low": 4, "high": 4},
+    {"benchmark": "pps", "params": {"datapath": "xdp"}, "unit": "packets/s", "samples": [1, 2, 3], "median": 2, "low": 1, "high": 3},
+    {"benchmark": "pps", "params": {"datapath": "tc"}, "unit": "packets/s", "samples": [5, 5, 5], "median": 5, "low": 5, "high": 5}
   ]
 }
 `
 
-func TestReadResultsRefuses(t *testing.T) {
+// What is spoilt is named by file and line, and everything else is read.
+func TestSpoiltResults(t *testing.T) {
 	t.Parallel()
-	result := good[strings.Index(good, `    {"bench`):strings.LastIndex(good, "\n  ]")]
+	lines := strings.Split(good, "\n")
+	tail := "\n  ]\n"
 	for _, test := range []struct {
 		name     string
-		old, new string // in good
-		want     string
+		old, new string   // in good
+		want     []string // problems, each as in "5: text"; none is told from what is not read at all
+		left     string   // datapaths whose results are read
 	}{
-		{"an empty file", good, "", "line 1: JSON is cut short"},
-		{"truncated JSON", good, good[:300], "line 5: JSON is cut short: the run was interrupted, measure again"},
-		{"NaN", "[1, 2, 3]", "[1, NaN, 3]", "line 5: not JSON, which has no NaN and no Infinity"},
-		{"a number that is none", "[1, 2, 3]", "[1, 1e999, 3]", "line 5: results.samples does not take this number 1e999"},
-		{"text for a number", `"median": 2`, `"median": "2"`, "line 5: results.median does not take this string"},
-		{"a number for text", `"cpus": "2"`, `"cpus": 2`, "line 3: environment does not take this number"},
-		{"something else", good, "[]", "line 1: the file does not take this array"},
-		{"a second document", good, good + good, "line 8: not JSON"},
-		{"another schema", "results/v1", "results/v2", `schema is "skbench/results/v2", and this skbench reads skbench/results/v1: render with`},
-		{"no schema", `"schema": "skbench/results/v1",`, "", `schema is ""`},
-		{"an unknown field", `"unit"`, `"color": "blue", "unit"`, `json: unknown field "color": write only what results.schema.json names`},
-		{"no results", result, "", "results is missing or empty: measure"},
-		{"no environment", `"kernel": "6.18.2", `, "", "environment.kernel is missing"},
-		{"an environment key that is no configuration", `"kernel"`, `"Git Commit": "0", "kernel"`, `environment has the key "Git Commit"`},
-		{"an environment line that is two", "6.18.2", `6.18\n2`, `environment.kernel is "6.18\n2": write one line`},
-		{"CPUs that are no count", `"cpus": "2"`, `"cpus": "two"`, `environment.cpus is "two"`},
-		{"a time of day", "2026-03-14T02:17:45Z", "02:17", `environment.time is "02:17": write it as in 2026-01-31T23:59:00Z`},
-		{"no benchmark", `"benchmark": "pps", `, "", "results[0].benchmark is missing"},
-		{"a benchmark that leaves the folder", `"pps"`, `"../pps"`, `results[0].benchmark is "../pps"`},
-		{"no params", `"params": {"datapath": "xdp"}, `, "", "results[0].params is missing: write {}"},
-		{"a param name with a slash", `"datapath"`, `"data/path"`, `results[0].params has the name "data/path"`},
-		{"a param value with a slash", `"xdp"`, `"x/dp"`, `results[0].params.datapath is "x/dp"`},
-		{"no unit", `"unit": "packets/s", `, "", "results[0].unit is missing"},
-		{"a unit of two words", `"packets/s"`, `"packets per s"`, `results[0].unit is "packets per s"`},
-		{"no samples", "[1, 2, 3]", "[]", "results[0].samples is missing or empty"},
-		{"a sample that is null", "[1, 2, 3]", "[1, null, 3]", "results[0].samples[1] is null"},
-		{"no median", `"median": 2, `, "", "results[0].median is missing or null"},
-		{"no low", `"low": 1, `, "", "results[0].low is missing or null"},
-		{"no high", `"high": 3`, `"high": null`, "results[0].high is missing or null"},
-		{"the median of other samples", `"median": 2`, `"median": 2.5`, "results[0].median is 2.5, and that of the samples is 2"},
-		{"low above the median", `"low": 1`, `"low": 2.5`, "results[0].low 2.5, median 2, high 3 do not lie in this order within the samples, 1 to 3"},
-		{"high beyond the samples", `"high": 3`, `"high": 30`, "results[0].low 1, median 2, high 30 do not lie"},
-		{"a check without a name", "\n  ]\n", "\n  ],\n\"checks\": [{\"passed\": true, \"says\": \"good\"}]\n", `checks[0].name is ""`},
-		{"a check that says nothing", "\n  ]\n", "\n  ],\n\"checks\": [{\"name\": \"a-a\", \"passed\": true}]\n", `checks[0].says is "": write one line`},
-		{"an absence of nothing", "\n  ]\n", "\n  ],\n\"absent\": [{\"benchmark\": \"PPS\", \"params\": {}, \"reason\": \"x\"}]\n", `absent[0].benchmark is "PPS"`},
-		{"an absence without a reason", "\n  ]\n", "\n  ],\n\"absent\": [{\"benchmark\": \"pps\", \"params\": {}}]\n", `absent[0].reason is ""`},
-		{"a result twice", result, result + ",\n" + result, "results[0] and results[1] are both PPS/datapath=xdp in packets/s"},
+		{"nothing", "", "", nil, "iptables xdp tc"},
+		{"truncated in a result", good, good[:strings.Index(good, "[1, 2")+5], []string{"6: JSON is cut short, and what followed is lost"}, "iptables"},
+		{"truncated between results", good, strings.Join(lines[:6], "\n"), []string{"6: JSON is cut short"}, "iptables xdp"},
+		{"truncated after the results", good, strings.Join(lines[:8], "\n"), []string{"8: JSON is cut short"}, "iptables xdp tc"},
+		{"NaN", "[1, 2, 3]", "[1, NaN, 3]", []string{"6: NaN is no figure"}, "iptables tc"},
+		{"minus infinity", `"low": 1`, `"low": -Infinity`, []string{"6: -Infinity is no figure"}, "iptables tc"},
+		{"no JSON within", `"samples": [1`, `"samples" [1`, []string{"6: not JSON"}, "iptables tc"},
+		{"a number that is none", "[1, 2, 3]", "[1, 1e999, 3]", []string{"6: samples does not take this number 1e999"}, "iptables tc"},
+		{"text for a number", `"median": 2`, `"median": "2"`, []string{"6: median does not take this string"}, "iptables tc"},
+		{"a number for text", `"cpus": "2"`, `"cpus": 2`, []string{"3: environment.cpus is 2: write it as text"}, "iptables xdp tc"},
+		{"a second document", good, good + good, []string{"10: something follows the end of the results"}, "iptables xdp tc"},
+		{"an unknown field of a result", `"xdp"}, "unit"`, `"xdp"}, "color": "blue", "unit"`, []string{`6: json: unknown field "color": write only what results.schema.json names`}, "iptables tc"},
+		{"an unknown field", `  "results"`, `  "colors": {}, "results"`, []string{`4: unknown field "colors"`}, "iptables xdp tc"},
+		{"no kernel", `"kernel": "6.18.2", `, "", []string{"0: environment.kernel is missing"}, "iptables xdp tc"},
+		{"an environment key that is no configuration", `"kernel"`, `"Git Commit": "0", "kernel"`, []string{`3: environment has the key "Git Commit"`}, "iptables xdp tc"},
+		{"an environment line that is two", "6.18.2", `6.18\n2`, []string{`3: environment.kernel is "6.18\n2": write one line`}, "iptables xdp tc"},
+		{"CPUs that are no count", `"cpus": "2"`, `"cpus": "two"`, []string{`3: environment.cpus is "two"`}, "iptables xdp tc"},
+		{"a time of day", "2026-03-14T02:17:45Z", "02:17", []string{`3: environment.time is "02:17": write it as in 2026-01-31T23:59:00Z`}, "iptables xdp tc"},
+		{"no benchmark", `{"benchmark": "pps", "params": {"datapath": "xdp"`, `{"params": {"datapath": "xdp"`, []string{"6: benchmark is missing"}, "iptables tc"},
+		{"a benchmark that leaves the folder", `"pps", "params": {"datapath": "xdp"`, `"../pps", "params": {"datapath": "xdp"`, []string{`6: benchmark is "../pps"`}, "iptables tc"},
+		{"no params", `"params": {"datapath": "xdp"}, `, "", []string{"6: params is missing: write {}"}, "iptables tc"},
+		{"a param name with a slash", `{"datapath": "xdp"}`, `{"data/path": "xdp"}`, []string{`6: params has the name "data/path"`}, "iptables tc"},
+		{"a param value with a slash", `"xdp"`, `"x/dp"`, []string{`6: params.datapath is "x/dp"`}, "iptables tc"},
+		{"no unit", `"xdp"}, "unit": "packets/s", `, `"xdp"}, `, []string{"6: unit is missing"}, "iptables tc"},
+		{"a unit of two words", `"xdp"}, "unit": "packets/s"`, `"xdp"}, "unit": "packets per s"`, []string{`6: unit is "packets per s"`}, "iptables tc"},
+		{"no samples", "[1, 2, 3]", "[]", []string{"6: samples is missing or empty"}, "iptables tc"},
+		{"a sample that is null", "[1, 2, 3]", "[1, null, 3]", []string{"6: samples[1] is null"}, "iptables tc"},
+		{"no median", `"median": 2, `, "", []string{"6: median is missing or null"}, "iptables tc"},
+		{"no low", `"low": 1, `, "", []string{"6: low is missing or null"}, "iptables tc"},
+		{"no high", `"high": 3`, `"high": null`, []string{"6: high is missing or null"}, "iptables tc"},
+		{"the median of other samples", `"median": 2`, `"median": 2.5`, []string{"6: median is 2.5, and that of the samples is 2"}, "iptables tc"},
+		{"low above the median", `"low": 1`, `"low": 2.5`, []string{"6: low 2.5, median 2, high 3 do not lie in this order within the samples, 1 to 3"}, "iptables tc"},
+		{"high beyond the samples", `"high": 3`, `"high": 30`, []string{"6: low 1, median 2, high 30 do not lie"}, "iptables tc"},
+		{"a check without a name", tail, "\n  ],\n\"checks\": [{\"passed\": true, \"says\": \"good\"}]\n", []string{`9: the check's name is ""`}, "iptables xdp tc"},
+		{"a check that says nothing", tail, "\n  ],\n\"checks\": [{\"name\": \"a-a\", \"passed\": true}]\n", []string{`9: says of the check a-a is "": write one line`}, "iptables xdp tc"},
+		{"an absence of nothing", tail, "\n  ],\n\"absent\": [{\"benchmark\": \"PPS\", \"params\": {}, \"reason\": \"x\"}]\n", []string{`9: benchmark is "PPS"`}, "iptables xdp tc"},
+		{"an absence without a reason", tail, "\n  ],\n\"absent\": [{\"benchmark\": \"pps\", \"params\": {}}]\n", []string{`9: reason is "": write one line`}, "iptables xdp tc"},
+		{"a result twice", `"tc"`, `"xdp"`, []string{"7: PPS/datapath=xdp in packets/s is there already, in line 6"}, "iptables xdp"},
+		{"two things", "[1, 2, 3]", `[], "cpus": "two"`, []string{`6: json: unknown field "cpus"`}, "iptables tc"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			require.Contains(t, good, test.old)
 			path := write(t, strings.Replace(good, test.old, test.new, 1))
 			results, err := ReadResults(path)
-			require.ErrorContains(t, err, path+": "+strings.TrimPrefix(test.want, path))
-			require.Nil(t, results)
+			require.NoError(t, err)
+			require.Len(t, results.Problems, len(test.want), "%v", results.Problems)
+			for i, want := range test.want {
+				line, text, _ := strings.Cut(want, ": ")
+				place := path + ":" + line
+				if line == "0" {
+					place = path
+				}
+				require.ErrorContains(t, results.Problems[i], place+": "+text)
+			}
+			var left []string
+			for _, r := range results.Results {
+				left = append(left, r.Params["datapath"])
+			}
+			require.Equal(t, test.left, strings.Join(left, " "))
 		})
 	}
 }
 
-func TestReadResultsNamesEveryProblem(t *testing.T) {
+// A file of which nothing can be used is an error.
+func TestReadResultsRefuses(t *testing.T) {
 	t.Parallel()
-	text := strings.NewReplacer(`"cpus": "2"`, `"cpus": "two"`, `"median": 2`, `"median": 3`).Replace(good)
-	_, err := ReadResults(write(t, text))
-	require.ErrorContains(t, err, "environment.cpus")
-	require.ErrorContains(t, err, "results[0].median")
+	for _, test := range []struct{ name, text, want string }{
+		{"an empty file", "", ":1: not a JSON object"},
+		{"something else", "[]", ":1: not a JSON object"},
+		{"another schema", strings.Replace(good, "results/v1", "results/v2", 1), `:2: schema is "skbench/results/v2", and this skbench reads skbench/results/v1: render with`},
+		{"no schema", strings.Replace(good, `"schema": "skbench/results/v1",`, "", 1), `:1: schema is ""`},
+		{"no results", good[:strings.Index(good, `    {"bench`)], " holds no figure that can be read: measure again"},
+		{"nothing but spoilt results", strings.ReplaceAll(good, `"unit"`, `"u"`), `:5: json: unknown field "u"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			path := write(t, test.text)
+			_, err := ReadResults(path)
+			require.ErrorContains(t, err, path+test.want)
+		})
+	}
 }
 
 func TestReadResultsWithoutFile(t *testing.T) {
@@ -167,6 +199,7 @@ func TestSchemaAgreesWithReader(t *testing.T) {
 		{"result", Result{}, *result},
 		{"check", Check{}, *schema.Properties["checks"].Items},
 		{"absence", Absence{}, *schema.Properties["absent"].Items},
+		{"problem", Problem{}, *schema.Properties["problems"].Items},
 	} {
 		fields, required := jsonFields(test.of)
 		require.ElementsMatch(t, required, test.n.Required, test.name)

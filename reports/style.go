@@ -33,8 +33,8 @@ func (c rgb) CSS() template.CSS { return template.CSS(c.String()) }
 // String writes the colour as vgsvg does.
 func (c rgb) String() string { return fmt.Sprintf("#%06X", uint32(c)) }
 
-// The palette. Blue and sky are those of Okabe and Ito, told apart from grey with
-// every kind of colour blindness and by their lightness alone; yet no plot needs
+// The palette. Its colours are those of Okabe and Ito or near them, told apart with
+// every kind of colour blindness; yet no plot needs
 // its colours to be understood. No two tones may share their light colour.
 var (
 	paper = tone{"paper", 0xffffff, 0x14181d}
@@ -45,10 +45,17 @@ var (
 	sky   = tone{"sky", 0x56b4e9, 0x8fcdf2}
 	grey  = tone{"grey", 0x969ea6, 0x7b858f}
 	pale  = tone{"pale", 0xc9cfd4, 0x48515a}
-	red   = tone{"red", 0xb3261e, 0xff8a7a} // for what goes wrong, which is said in words too
+	green = tone{"green", 0x009e73, 0x2fbf96}
+	amber = tone{"amber", 0xd98c00, 0xf0b340}
+	plum  = tone{"plum", 0xa8497d, 0xd98bb5}
+	rose  = tone{"rose", 0xf0b8a8, 0x7a3f33} // under letters
+	red   = tone{"red", 0xb3261e, 0xff8a7a}  // for what goes wrong, which is said in words too
 )
 
-var palette = []tone{paper, ink, muted, line, blue, sky, grey, pale, red}
+var palette = []tone{paper, ink, muted, line, blue, sky, grey, pale, green, amber, plum, rose, red}
+
+// seriesTones are those of lines that are no known datapath.
+var seriesTones = []tone{blue, green, amber, plum, sky, grey}
 
 // Measures of a plot, in points. It is narrow so that its letters can still be
 // read when a phone shrinks it to its own width.
@@ -91,6 +98,11 @@ var (
 	valueStyle = lettering(textSize, xfont.WeightBold, ink, draw.XLeft, draw.YCenter)
 	ratioStyle = lettering(smallSize, xfont.WeightNormal, muted, draw.XLeft, draw.YCenter)
 	tickStyle  = lettering(smallSize, xfont.WeightNormal, muted, draw.XCenter, draw.YTop)
+
+	yTickStyle = lettering(smallSize, xfont.WeightNormal, muted, draw.XRight, draw.YCenter)
+	axisStyle  = lettering(smallSize, xfont.WeightNormal, muted, draw.XRight, draw.YTop)
+
+	flameStyle = lettering(7.5, xfont.WeightNormal, ink, draw.XLeft, draw.YCenter)
 
 	gridStyle = draw.LineStyle{Color: line.Light, Width: 0.75}
 	// The whisker lies on its halo, so that it shows on the bar as well as off it.

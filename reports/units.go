@@ -21,9 +21,13 @@ var units = []unit{
 	{"s", "seconds", " s"},
 	{"bit/s", "bits per second", " bit/s"},
 	{"%", "percent of one CPU", " %"},
+	{unitLeft, "percent of one CPU left", " %"},
 	{"instructions", "instructions", ""},
 	{"states", "states", ""},
 }
+
+// unitLeft is that of the CPU time that is left, of which more is better.
+const unitLeft = "% left"
 
 func unitOf(name string) unit {
 	if i := slices.IndexFunc(units, func(u unit) bool { return u.name == name }); i >= 0 {
@@ -33,7 +37,7 @@ func unitOf(name string) unit {
 }
 
 // isRate tells whether more is better: so much of something each second.
-func (u unit) isRate() bool { return strings.HasSuffix(u.name, "/s") }
+func (u unit) isRate() bool { return strings.HasSuffix(u.name, "/s") || u.name == unitLeft }
 
 // isCount tells whether figures are exact: the same work gives the same figure.
 func (u unit) isCount() bool { return u.name == "instructions" || u.name == "states" }

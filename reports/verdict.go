@@ -11,19 +11,20 @@ import (
 const fewSamples = 6
 
 // verdict is the run in one sentence: how the first datapath of the order XDP,
-// TC, … does beside iptables. It claims no difference that the intervals do not
-// bear out.
-func verdict(charts []chart) string {
+// TC, … does beside iptables in the usual case. It claims no difference that the
+// intervals do not bear out.
+func verdict(results *Results) string {
 	var clauses []string
-	for _, c := range charts {
-		all := c.compare()
+	kinds, members := kindsOf(results)
+	for _, k := range kinds {
+		all := layOut(usualCase(members[k])).compare()
 		if len(all) == 0 {
 			continue
 		}
-		switch c.name {
-		case "pps":
+		switch k {
+		case kind{"pps", "packets/s"}:
 			clauses = append(clauses, rateClause(all[0]))
-		case "cost":
+		case kind{"cost", "ns/packet"}:
 			clauses = append(clauses, costClause(all[0]))
 		}
 	}
@@ -69,6 +70,9 @@ func (c chart) finding() string {
 	direction := "less is better"
 	if c.unit.isRate() {
 		direction = "more is better"
+	}
+	if c.axis != nil {
+		return fmt.Sprintf("%s: %s; %s.", c.stretch(), c.course(), direction)
 	}
 	if all := c.compare(); len(all) > 0 {
 		var clauses []string

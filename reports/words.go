@@ -9,6 +9,7 @@ import (
 // among those below is shown under its own name.
 type benchmark struct {
 	goName string // as a Go benchmark, without the prefix
+	words  string // within a sentence; "" for the title in small letters
 	title  string // of its plot; what the bars stand for is added to it
 	what   string // one sentence: what a figure of it is
 }
@@ -16,27 +17,32 @@ type benchmark struct {
 var benchmarks = map[string]benchmark{
 	"pps": {
 		goName: "PPS",
+		words:  "packets per second",
 		title:  "Packets per second",
 		what:   "The packets that get through in a second when more are sent than can be forwarded.",
 	},
 	"cost": {
 		goName: "Cost",
+		words:  "cost per packet",
 		title:  "Cost per packet of the datapath alone",
 		what:   "The time that a datapath adds to each packet: the whole way less the empty path.",
 	},
 	"cpu": {
 		goName: "CPU",
+		words:  "CPU use",
 		title:  "CPU use of the datapath alone",
 		what:   "The part of a CPU that a datapath takes at a fixed rate: the whole way less the empty path.",
 	},
 	"services": {
 		goName: "Services",
+		words:  "cost per packet against services",
 		title:  "Cost per packet of the datapath alone, against services",
 		what: "The time that a datapath adds to the first packet of a flow, for which it must find the service, " +
 			"and to later ones, while it serves so many services that the flows are spread over.",
 	},
 	"backends": {
 		goName: "Backends",
+		words:  "cost per packet against backends",
 		title:  "Cost per packet of the datapath alone, against backends",
 		what: "The time that a datapath adds to the first packet of a flow, for which it must choose a backend, " +
 			"and to later ones, while its one service has so many backends.",
@@ -64,6 +70,7 @@ var benchmarks = map[string]benchmark{
 	},
 	"program": {
 		goName: "Program",
+		words:  "cost of a run",
 		title:  "Cost of one program",
 		what: "What one run of a program takes on a packet that is restored before each run, without anything around it; " +
 			"and what the program costs the verifier when it is loaded.",
@@ -78,6 +85,42 @@ var benchmarks = map[string]benchmark{
 		title:  "The generator's ceiling",
 		what:   "The packets per second that the generator makes when the far end drops all of them at once.",
 	},
+}
+
+// brief is what the benchmark is called within a sentence.
+func (b benchmark) brief() string {
+	if b.words != "" {
+		return b.words
+	}
+	return strings.ToLower(b.title[:1]) + b.title[1:]
+}
+
+// checkTitles are what the checks that every run makes of itself are called.
+var checkTitles = map[string]string{
+	"a-a":          "Told from itself (A/A)",
+	"generator":    "The generator's ceiling",
+	"ceiling":      "The generator's ceiling",
+	"steal":        "Time taken by other machines (steal)",
+	"foreign-load": "Foreign load",
+}
+
+func checkTitle(name string) string {
+	if title, known := checkTitles[name]; known {
+		return title
+	}
+	title := strings.ReplaceAll(name, "-", " ")
+	return strings.ToUpper(title[:1]) + title[1:]
+}
+
+// Title is what the page calls the check.
+func (c Check) Title() string { return checkTitle(c.Name) }
+
+// State is its outcome in a word.
+func (c Check) State() string {
+	if c.Passed {
+		return "passed"
+	}
+	return "failed"
 }
 
 func benchmarkOf(name string) benchmark {
@@ -102,6 +145,8 @@ func phrase(param, value string) string {
 		return value
 	case "family":
 		return strings.Replace(value, "ip", "IP", 1)
+	case quantile:
+		return "p" + strings.TrimPrefix(value, "p")
 	case "mode":
 		return value + " mode"
 	case "backend":
