@@ -20,6 +20,14 @@ func (o *Options) folder() (string, error) {
 	return folder, os.MkdirAll(folder, 0o755)
 }
 
+// Keep keeps the frames of a failure in a pcapng file, and says in the failure where that is. A failure without a packet has none.
+func (o *Options) Keep(suite, vector string, f *Failure) (err error) {
+	if len(f.Sent) > 0 {
+		f.Capture, err = o.writeCapture(suite, vector, f)
+	}
+	return err
+}
+
 // writeCapture writes the frames of a failure into a pcapng file that no other run writes, each of an interface that says what
 // it is. It returns the file's path.
 func (o *Options) writeCapture(suite, vector string, f *Failure) (path string, err error) {

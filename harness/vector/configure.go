@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
+
 	"github.com/cilium/ebpf/btf"
 )
 
@@ -127,58 +127,6 @@ func (c *Configuration) setTailCalls(spec *ebpf.CollectionSpec) error {
 func putCall(m *ebpf.MapSpec, slot uint32, program string) {
 	m.Contents = slices.DeleteFunc(slices.Clone(m.Contents), func(kv ebpf.MapKV) bool { return kv.Key == slot })
 	m.Contents = append(m.Contents, ebpf.MapKV{Key: slot, Value: program})
-}
-
-// keepPrograms leaves only the programs that are wanted, and those that they may call.
-func (c *Configuration) keepPrograms(spec *ebpf.CollectionSpec) error {
-	if c.Programs == nil {
-		return nil
-	}
-	keep := map[string]bool{}
-	var add func(name string)
-	add = func(name string) {
-		program := spec.Programs[name]
-		if keep[name] || program == nil {
-			return
-		}
-		keep[name] = true
-		for _, m := range mapsOf(program.Instructions) {
-			if table := spec.Maps[m]; table != nil && table.Type == ebpf.ProgramArray {
-				for _, kv := range table.Contents {
-					if called, ok := kv.Value.(string); ok {
-						add(called)
-					}
-				}
-			}
-		}
-	}
-	for _, name := range c.Programs {
-		add(name)
-	}
-	for name := range spec.Programs {
-		if !keep[name] {
-			delete(spec.Programs, name)
-		}
-	}
-	for _, m := range spec.Maps {
-		if m.Type == ebpf.ProgramArray {
-			m.Contents = slices.DeleteFunc(slices.Clone(m.Contents), func(kv ebpf.MapKV) bool {
-				called, ok := kv.Value.(string)
-				return ok && !keep[called]
-			})
-		}
-	}
-	return nil
-}
-
-// mapsOf lists the maps that instructions refer to.
-func mapsOf(instructions asm.Instructions) (names []string) {
-	for i := range instructions {
-		if ins := &instructions[i]; ins.IsLoadFromMap() && ins.Reference() != "" {
-			names = append(names, ins.Reference())
-		}
-	}
-	return names
 }
 
 // newEncoder encodes with the constants of the object's enumerations, and with devices.

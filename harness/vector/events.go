@@ -23,7 +23,7 @@ func WriteEvents(w io.Writer, r *Result) error {
 	now := time.Now()
 	write := func(action, test, output string, took time.Duration) error {
 		e := event{Time: now, Action: action, Package: r.Suite, Test: test, Output: output}
-		if action == "pass" || action == "fail" {
+		if action == "pass" || action == "fail" || action == "skip" {
 			seconds := took.Seconds()
 			e.Elapsed = &seconds
 		}
@@ -35,14 +35,24 @@ func WriteEvents(w io.Writer, r *Result) error {
 	for _, v := range r.Vectors {
 		test, action := testName(v.Name), "pass"
 		err := write("run", test, "", 0)
-		if v.Failure != nil {
+		var said []string
+		switch {
+		case v.Failure != nil:
 			action = "fail"
-			for line := range strings.Lines(v.Failure.String() + "\n") {
-				err = first(err, write("output", test, "    "+line, 0))
-			}
+			said = append(said, v.Failure.String())
+		case v.Skipped != "":
+			action = "skip"
+			said = append(said, v.Skipped)
+		default:
+			said = append(said, v.Log...)
 		}
 		if v.Timing != nil {
-			err = first(err, write("output", test, "    "+v.Timing.String()+"\n", 0))
+			said = append(said, v.Timing.String())
+		}
+		for _, text := range said {
+			for line := range strings.Lines(text + "\n") {
+				err = first(err, write("output", test, "    "+line, 0))
+			}
 		}
 		if err = first(err, write(action, test, "", v.Duration)); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,7 @@ type (
 		Tests    int      `xml:"tests,attr"`
 		Failures int      `xml:"failures,attr"`
 		Errors   int      `xml:"errors,attr"`
+		Skipped  int      `xml:"skipped,attr"`
 		Time     string   `xml:"time,attr"`
 		Cases    []junitCase
 	}
@@ -30,6 +32,8 @@ type (
 		Time    string        `xml:"time,attr"`
 		Failure *junitProblem `xml:"failure"`
 		Error   *junitProblem `xml:"error"`
+		Skipped *junitProblem `xml:"skipped"`
+		Output  string        `xml:"system-out,omitempty"`
 	}
 	junitProblem struct {
 		Message string `xml:"message,attr"`
@@ -41,9 +45,12 @@ type (
 func WriteJUnit(w io.Writer, results []*Result) error {
 	var all junitSuites
 	for _, r := range results {
-		suite := junitSuite{Name: r.Suite, File: r.File, Tests: len(r.Vectors), Failures: r.Failed(), Time: seconds(r.Duration)}
+		suite := junitSuite{Name: r.Suite, File: r.File, Tests: len(r.Vectors), Failures: r.Failed(), Skipped: r.Skipped(), Time: seconds(r.Duration)}
 		for _, v := range r.Vectors {
-			c := junitCase{Class: r.Suite, Name: v.Name, Time: seconds(v.Duration)}
+			c := junitCase{Class: r.Suite, Name: v.Name, Time: seconds(v.Duration), Output: strings.Join(v.Log, "\n")}
+			if v.Skipped != "" {
+				c.Skipped = &junitProblem{Message: firstLine(v.Skipped)}
+			}
 			if v.Failure != nil {
 				c.Failure = &junitProblem{firstLine(v.Failure.Differences), v.Failure.String()}
 			}

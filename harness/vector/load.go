@@ -148,11 +148,12 @@ func isGlobal(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.Contains(name, ".rodata")
 }
 
-// Close releases programs and maps, one after the other: freeing very many at once is more than some kernels can take.
+// Close releases programs and maps, one after the other, and programs at a measured pace: see pace.
 func (l *Loaded) Close() error {
 	var errs []error
 	for _, program := range l.Programs {
 		errs = append(errs, program.Close())
+		closing.step()
 	}
 	for _, table := range l.Maps {
 		errs = append(errs, table.Close())

@@ -49,12 +49,15 @@ func (r *Report) end(w io.Writer, results []*Result) (err error) {
 	if r.JSON {
 		return nil
 	}
-	passed, failed := 0, 0
+	passed, failed, skipped := 0, 0, 0
 	for _, result := range results {
-		failed += result.Failed()
-		passed += len(result.Vectors) - result.Failed()
+		passed, failed, skipped = passed+result.Passed(), failed+result.Failed(), skipped+result.Skipped()
 	}
-	if _, err := fmt.Fprintf(w, "%d passed, %d failed\n", passed, failed); err != nil || allVerified(results) == nil {
+	count := fmt.Sprintf("%d passed, %d failed", passed, failed)
+	if skipped > 0 {
+		count += fmt.Sprintf(", %d skipped", skipped)
+	}
+	if _, err := fmt.Fprintln(w, count); err != nil || allVerified(results) == nil {
 		return err
 	}
 	var before []Verified
@@ -80,6 +83,9 @@ func writeSuite(w io.Writer, r *Result) error {
 		}
 		if v.Failure != nil {
 			fmt.Fprintf(&out, "      %s\n%s\n", v.Name, indent(v.Failure.String(), "        "))
+		}
+		if v.Skipped != "" {
+			fmt.Fprintf(&out, "      %s: skipped: %s\n", v.Name, v.Skipped)
 		}
 	}
 	if r.Err != nil {

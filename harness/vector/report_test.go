@@ -17,9 +17,10 @@ import (
 
 // results are what three suites came to: one good, one with a failure, one that cannot be used.
 var results = []*vector.Result{
-	{Suite: "good", File: "good.yaml", Vectors: []vector.VectorResult{{Name: "the one", Duration: time.Millisecond}}, Duration: 2 * time.Millisecond},
+	{Suite: "good", File: "good.yaml", Vectors: []vector.VectorResult{{Name: "the one", Duration: time.Millisecond, Log: []string{"it says"}}}, Duration: 2 * time.Millisecond},
 	{Suite: "bad", Vectors: []vector.VectorResult{
 		{Name: "a b"},
+		{Name: "d", Skipped: "no IPv6", Log: []string{"one", "no IPv6"}},
 		{Name: "c", Failure: &vector.Failure{Step: 2, Program: "p<>", Differences: "verdict: want 1, got 2\nmore", Capture: "/tmp/x.pcapng"}},
 	}},
 	{Suite: "ugly", File: "ugly.yaml", Err: errors.New("ugly.yaml:1:2: no")},
@@ -33,7 +34,8 @@ func TestTerseReport(t *testing.T) {
 	}
 	require.NoError(t, report.End(&out, results))
 	require.Equal(t, `ok    good  1 vector  2ms
-FAIL  bad  2 vectors  0s
+FAIL  bad  3 vectors  0s
+      d: skipped: no IPv6
       c
         step 2, program p<>
         verdict: want 1, got 2
@@ -41,7 +43,7 @@ FAIL  bad  2 vectors  0s
         capture: /tmp/x.pcapng
 FAIL  ugly  0 vectors  0s
       ugly.yaml:1:2: no
-2 passed, 1 failed
+2 passed, 1 failed, 1 skipped
 `, out.String())
 }
 
@@ -64,8 +66,8 @@ func TestEventsOfGoTest(t *testing.T) {
 		said = append(said, strings.TrimRight(strings.Join([]string{e.Action, e.Package, e.Test, e.Output}, " "), " \n"))
 	}
 	require.Equal(t, []string{
-		"start good", "run good the_one", "pass good the_one", "pass good",
-		"start bad", "run bad a_b", "pass bad a_b", "run bad c",
+		"start good", "run good the_one", "output good the_one     it says", "pass good the_one", "pass good",
+		"start bad", "run bad a_b", "pass bad a_b", "run bad d", "output bad d     no IPv6", "skip bad d", "run bad c",
 		"output bad c     step 2, program p<>", "output bad c     verdict: want 1, got 2", "output bad c     more", "output bad c     capture: /tmp/x.pcapng",
 		"fail bad c", "fail bad",
 		"start ugly", "output ugly  ugly.yaml:1:2: no", "fail ugly",
@@ -81,6 +83,7 @@ func TestJUnit(t *testing.T) {
 			Tests    int    `xml:"tests,attr"`
 			Failures int    `xml:"failures,attr"`
 			Errors   int    `xml:"errors,attr"`
+			Skipped  int    `xml:"skipped,attr"`
 			Cases    []struct {
 				Name    string `xml:"name,attr"`
 				Failure *struct {
@@ -90,16 +93,23 @@ func TestJUnit(t *testing.T) {
 				Error *struct {
 					Message string `xml:"message,attr"`
 				} `xml:"error"`
+				Skipped *struct {
+					Message string `xml:"message,attr"`
+				} `xml:"skipped"`
+				Output string `xml:"system-out"`
 			} `xml:"testcase"`
 		} `xml:"testsuite"`
 	}
 	require.NoError(t, xml.Unmarshal(out.Bytes(), &read), out.String())
 	require.Len(t, read.Suites, 3)
-	require.Equal(t, 2, read.Suites[1].Tests)
+	require.Equal(t, "it says", read.Suites[0].Cases[0].Output)
+	require.Equal(t, 3, read.Suites[1].Tests)
+	require.Equal(t, 1, read.Suites[1].Skipped)
+	require.Equal(t, "no IPv6", read.Suites[1].Cases[1].Skipped.Message)
 	require.Equal(t, 1, read.Suites[1].Failures)
 	require.Nil(t, read.Suites[1].Cases[0].Failure)
-	require.Equal(t, "verdict: want 1, got 2", read.Suites[1].Cases[1].Failure.Message)
-	require.Contains(t, read.Suites[1].Cases[1].Failure.Text, "program p<>")
+	require.Equal(t, "verdict: want 1, got 2", read.Suites[1].Cases[2].Failure.Message)
+	require.Contains(t, read.Suites[1].Cases[2].Failure.Text, "program p<>")
 	require.Equal(t, 1, read.Suites[2].Errors)
 	require.Equal(t, "ugly.yaml:1:2: no", read.Suites[2].Cases[0].Error.Message)
 }

@@ -24,7 +24,9 @@ type Result struct {
 // A VectorResult is what became of a vector.
 type VectorResult struct {
 	Name     string
-	Failure  *Failure // nil if it passed
+	Failure  *Failure // nil if it passed or was skipped
+	Skipped  string   // why it was skipped; empty if it was not
+	Log      []string // what a test that lies in the object itself has said
 	Duration time.Duration
 	Timing   *Timing // what a packet costs, if that was asked for and can be told
 }
@@ -82,6 +84,19 @@ func (f *Failure) packets() string {
 		want = whole.Layers
 	}
 	return packet.SideBySide(sent, want, got)
+}
+
+// Passed counts the vectors that passed.
+func (r *Result) Passed() int { return len(r.Vectors) - r.Failed() - r.Skipped() }
+
+// Skipped counts the vectors that were skipped.
+func (r *Result) Skipped() (n int) {
+	for _, v := range r.Vectors {
+		if v.Skipped != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // Failed counts the vectors that failed.

@@ -269,12 +269,9 @@ func (r *runner) run(ctx context.Context, result *Result) error {
 }
 
 // keep saves what else is known about a failure.
-func (r *runner) keep(vector string, f *Failure) (err error) {
+func (r *runner) keep(vector string, f *Failure) error {
 	f.Printed = r.printed.lines()
-	if len(f.Sent) > 0 {
-		f.Capture, err = r.options.writeCapture(r.suite.Name, vector, f)
-	}
-	return err
+	return r.options.Keep(r.suite.Name, vector, f)
 }
 
 // filled are the maps that vectors fill.
