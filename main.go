@@ -56,8 +56,10 @@ func exitStatus(err error) int {
 var errNeedsRoot = errors.New("this needs root, to make network namespaces and load BPF programs: run it with sudo")
 
 type benchCommand struct {
-	Quick bool   `help:"Fewer and shorter samples: about a minute."`
-	Out   string `help:"Folder to write the report to." default:"out/bench" type:"path"`
+	Quick bool        `help:"Fewer and shorter samples, and what matters most: about a minute."`
+	Only  []string    `placeholder:"NAME" help:"Benchmarks to run, such as pps,latency; all by default."`
+	Shard bench.Shard `placeholder:"I/N" help:"The Ith of N parts of the run, one for each machine; skbench report merge puts them together."`
+	Out   string      `help:"Folder to write the report to." default:"out/bench" type:"path"`
 }
 
 func (c *benchCommand) Run(ctx context.Context) error {
@@ -65,21 +67,21 @@ func (c *benchCommand) Run(ctx context.Context) error {
 		return errNeedsRoot
 	}
 	progress := newProgress(os.Stderr)
-	results, err := bench.Run(ctx, bench.Options{Quick: c.Quick, Progress: progress.say})
+	results, failed := bench.Run(ctx, bench.Options{Quick: c.Quick, Only: c.Only, Shard: c.Shard, Progress: progress.say})
 	progress.done()
-	if err != nil {
-		return err
+	if results == nil || len(results.Results) == 0 || ctx.Err() != nil {
+		return failed
 	}
 	if err := results.Write(c.Out); err != nil {
-		return err
+		return errors.Join(failed, err)
 	}
 	rendered, err := reports.Render(c.Out, reports.Options{})
 	if err != nil {
-		return err
+		return errors.Join(failed, err)
 	}
 	fmt.Println(rendered.Verdict())
 	fmt.Println(filepath.Join(c.Out, "index.html"))
-	return nil
+	return failed
 }
 
 type doctorCommand struct {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,14 +39,9 @@ func (c *cpuClock) now() (time.Duration, error) {
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &thread); err != nil {
 		return 0, fmt.Errorf("bench: the thread's CPU time: %w", err)
 	}
-	text, err := os.ReadFile(c.schedstat)
+	softirq, err := schedstat(c.schedstat)
 	if err != nil {
 		return 0, fmt.Errorf("bench: ksoftirqd's CPU time: %w", err)
 	}
-	onCPU, _, _ := strings.Cut(string(text), " ") // nanoseconds on the CPU come first
-	softirq, err := strconv.ParseInt(onCPU, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("bench: %s: %w", c.schedstat, err)
-	}
-	return time.Duration(thread.Nano() + softirq), nil
+	return time.Duration(thread.Nano()) + softirq, nil
 }

@@ -16,8 +16,11 @@ type sample struct {
 	wall, cpu time.Duration // until the last frame was back; CPU time as cpuClock counts
 }
 
-func (s sample) rate() float64 { return float64(s.Returned) / s.wall.Seconds() }
-func (s sample) cost() float64 { return float64(s.wall.Nanoseconds()) / float64(s.Returned) }
+// rate is in packets per second of CPU time, and cost in nanoseconds of it per packet.
+// On a machine that does nothing else a second of CPU time is a second; what other
+// processes take of the CPU in between is not counted.
+func (s sample) rate() float64 { return float64(s.Returned) / s.cpu.Seconds() }
+func (s sample) cost() float64 { return float64(s.cpu.Nanoseconds()) / float64(s.Returned) }
 
 // cpuPart is the part of one CPU, in percent, that work took which was offered
 // over the time d.

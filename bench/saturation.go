@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,22 +10,29 @@ import (
 	"time"
 )
 
+// rates measures the empty path and a side for each row on one kind of traffic, and
+// with loads the CPU that the main rows take at fixed rates.
+func (r *run) rates(ctx context.Context, t traffic, rows []row, loads bool) (err error) {
+	sides, err := r.bringUp(ctx, t, rows, r.cpu, func(row row, reason string) {
+		r.results.lacks("pps", t.params(row.name), reason)
+	})
+	defer func() { err = errors.Join(err, closeAll(sides)) }()
+	if err != nil {
+		return err
+	}
+	if err := r.saturation(ctx, r.results, sides); err != nil || !loads {
+		return err
+	}
+	return r.offeredLoads(ctx, r.results, slices.DeleteFunc(slices.Clone(sides), func(s *side) bool {
+		main := func(row row) bool { return row.name == s.name }
+		return s != sides[0] && !slices.ContainsFunc(mainRows, main)
+	}))
+}
+
 // saturation measures the highest rate of each side ("pps", packets/s, the whole
 // path) and from it the cost of the datapath alone ("cost", ns/packet).
 func (p plan) saturation(ctx context.Context, results *Results, sides []*side) error {
-	rates, costs := map[*side][]float64{}, map[*side][]float64{}
-	err := p.interleave(sides, "packets per second", func(s *side) error {
-		got, err := s.wire.saturate(ctx, p.duration)
-		if err != nil {
-			return err
-		}
-		if err := got.loss(); err != nil {
-			return fmt.Errorf("bench: the %s side lost frames, so its rate is no measure of its cost: %w", s.name, err)
-		}
-		rates[s] = append(rates[s], got.rate())
-		costs[s] = append(costs[s], got.cost())
-		return nil
-	})
+	rates, costs, err := p.saturate(ctx, sides, "packets per second")
 	if err != nil {
 		return err
 	}
@@ -36,6 +44,24 @@ func (p plan) saturation(ctx context.Context, results *Results, sides []*side) e
 		results.add("cost", s.params, "ns/packet", difference(costs[s], costs[empty]))
 	}
 	return nil
+}
+
+// saturate takes samples of each side's highest rate and of what a packet then costs.
+func (p plan) saturate(ctx context.Context, sides []*side, title string) (rates, costs map[*side][]float64, err error) {
+	rates, costs = map[*side][]float64{}, map[*side][]float64{}
+	err = p.interleave(sides, title, func(s *side) error {
+		got, err := s.wire.saturate(ctx, p.duration)
+		if err != nil {
+			return err
+		}
+		if err := got.loss(); err != nil {
+			return fmt.Errorf("bench: the %s side lost frames, so its rate is no measure of its cost: %w", s.name, err)
+		}
+		rates[s] = append(rates[s], got.rate())
+		costs[s] = append(costs[s], got.cost())
+		return nil
+	})
+	return rates, costs, err
 }
 
 // offeredLoads measures the CPU that each datapath alone takes at fixed rates

@@ -14,10 +14,30 @@ import (
 type traffic struct {
 	family   topo.Family
 	flows    int // a power of two, at most 65536
-	size     int // of the frame in bytes, its check sequence of 4 included, as RFC 2544 counts
+	size     int // of the frame in bytes, its check sequence of 4 included, as RFC 2544 counts; or imix
 	services int // one on each node port from firstNodePort on
 	backends int // of each service; 0: the services share pods backends out among them
 	busy     int // how many of the services the flows are spread over; 0: all
+
+	local bool // the backend is a pod of the node under test
+}
+
+// imix is the size of frames that are mixed, flow by flow: of 12 frames 7 have 64
+// bytes, 4 have 570 and one has 1518.
+const imix = 0
+
+var imixSizes = [12]int{64, 570, 64, 570, 64, 64, 1518, 64, 570, 64, 570, 64}
+
+// localPod is the backend on the node under test.
+const localPod = "web-on-lb"
+
+// topology is what the traffic needs.
+func (t traffic) topology() topo.Topology {
+	wire := topo.Wire()
+	if t.local {
+		wire.AddPod(localPod, wire.Nodes[0].Name)
+	}
+	return wire
 }
 
 // service is the one that a flow goes to. Those that are busy stand at even distances in the order of all services; a
@@ -30,7 +50,8 @@ func (t traffic) service(flow int) int {
 	return (2*(flow%busy) + 1) * t.services / (2 * busy)
 }
 
-// headers builds the beginning of each flow's frame, and one whole frame.
+// headers builds the beginning of each flow's frame, and one whole frame, of those the
+// longest.
 func (t traffic) headers(network *topo.Network) (headers []wireHeader, frame []byte, err error) {
 	topology := network.Topology()
 	node, tester := topology.Nodes[0], topology.Hosts[0]
@@ -46,24 +67,31 @@ func (t traffic) headers(network *topo.Network) (headers []wireHeader, frame []b
 		p, err := packet.Build(packet.UDP{
 			Src:     netip.AddrPortFrom(clients, uint16(10000+i%256)),
 			Dst:     netip.AddrPortFrom(target, firstNodePort+uint16(t.service(i))),
-			Payload: make([]byte, t.payload()),
+			Payload: make([]byte, t.payload(i)),
 		}, packet.Defaults{SrcMAC: tester.MAC, DstMAC: node.MAC})
 		if err != nil {
 			return nil, nil, fmt.Errorf("bench: build the frame of flow %d: %w", i, err)
 		}
 		copy(headers[i].Bytes[:], p.Data)
-		frame = p.Data
+		headers[i].FrameLen = uint32(len(p.Data))
+		if len(p.Data) > len(frame) {
+			frame = p.Data
+		}
 	}
 	return headers, frame, nil
 }
 
-// payload is how many bytes of UDP payload fill a frame of the size.
-func (t traffic) payload() int {
+// payload is how many bytes of UDP payload fill a frame of the flow.
+func (t traffic) payload(flow int) int {
 	const ethernet, ipv4, ipv6, udp, check = 14, 20, 40, 8, 4
-	if t.family == topo.IPv6 {
-		return max(t.size-ethernet-ipv6-udp-check, 2) // 64 bytes are too few: wire.c has the shortest
+	size := t.size
+	if size == imix {
+		size = imixSizes[flow%len(imixSizes)]
 	}
-	return t.size - ethernet - ipv4 - udp - check
+	if t.family == topo.IPv6 {
+		return max(size-ethernet-ipv6-udp-check, 2) // 64 bytes are too few: wire.c has the shortest
+	}
+	return size - ethernet - ipv4 - udp - check
 }
 
 func keys(n int) []uint32 {
@@ -89,6 +117,13 @@ func (t traffic) served() []harness.Service {
 			Name: fmt.Sprintf("bench%d", i), Port: packet.UDPPort(backendPort), NodePort: firstNodePort + uint16(i),
 			ClusterIPv4: ipv4, ClusterIPv6: ipv6,
 		}
+	}
+	if t.local {
+		pod := t.topology().Pods[0]
+		for i := range services {
+			services[i].Backends = []harness.Backend{{Pod: pod.Name, Node: pod.Node, Port: backendPort, IPv4: pod.IPv4, IPv6: pod.IPv6}}
+		}
+		return services
 	}
 	backends := max(t.services, pods)
 	if t.backends > 0 {

@@ -7,10 +7,14 @@
 //   generate --> NIC under test --> [datapath, or bounce] --> same NIC --> sink
 //
 // generate is run by BPF_PROG_RUN with live frames, at the tester's end; sink is
-// attached there and swallows what comes back.
+// attached there and swallows what comes back. Where the backend is a pod of the
+// node under test, sink_pod swallows it there, and the empty path is enter_pod:
+//
+//   generate --> NIC under test --> [datapath, or enter_pod] --> pod's NIC, sink_pod
 
 #include <vmlinux.h>
 #include <bpf_helpers.h>
+#include <bpf_endian.h>
 
 // HEADER_LEN is what generate writes of each frame: more than any datapath here
 // rewrites. The kernel recycles the pages of live frames as the datapath left
@@ -24,6 +28,7 @@
 
 struct header {
 	__u8 bytes[HEADER_LEN];
+	__u32 frame_len; // of the whole frame, without its check sequence
 };
 
 // The first HEADER_LEN bytes of each flow's frame, checksums and all.
@@ -50,6 +55,8 @@ struct {
 const volatile __u32 flow_mask;	  // number of flows - 1
 const volatile __u16 port_offset; // of the L4 destination port, bytes into the frame
 const volatile __be16 want_port;  // there, once translated
+const volatile __u8 mixed_sizes;  // frames differ in length
+const volatile __u32 pod_device;  // the node's end of the pod's veth pair
 
 static __always_inline struct count *my_count(void)
 {
@@ -74,6 +81,15 @@ int generate(struct xdp_md *ctx)
 	if (!header)
 		return XDP_ABORTED;
 
+	// Frames are made as long as the longest, and the kernel makes them so again
+	// after each run.
+	if (mixed_sizes) {
+		if (bpf_xdp_adjust_tail(ctx, (int)header->frame_len - (int)(data_end - data)))
+			return XDP_ABORTED;
+		data = (void *)(long)ctx->data;
+		data_end = (void *)(long)ctx->data_end;
+	}
+
 	// A copy has a constant length, so there is one for each.
 	if (data + HEADER_LEN <= data_end)
 		__builtin_memcpy(data, header->bytes, HEADER_LEN);
@@ -87,6 +103,15 @@ int generate(struct xdp_md *ctx)
 	return XDP_TX;
 }
 
+static __always_inline void arrived(struct count *count, void *data, void *data_end)
+{
+	if (data + port_offset + sizeof(__be16) <= data_end &&
+	    *(__be16 *)(data + port_offset) == want_port)
+		count->returned++;
+	else
+		count->strayed++;
+}
+
 SEC("xdp")
 int sink(struct xdp_md *ctx)
 {
@@ -96,12 +121,37 @@ int sink(struct xdp_md *ctx)
 
 	if (!count)
 		return XDP_ABORTED;
-	if (data + port_offset + sizeof(__be16) <= data_end &&
-	    *(__be16 *)(data + port_offset) == want_port)
-		count->returned++;
-	else
-		count->strayed++;
+	arrived(count, data, data_end);
 	return XDP_DROP;
+}
+
+#define NEXT_HEADER_AT (14 + 6) // of an IPv6 frame
+
+// What the node asks of the pod to find it.
+static __always_inline bool asks_for_neighbour(void *data, void *data_end)
+{
+	__be16 *protocol = data + 12;
+	__u8 *next_header = data + NEXT_HEADER_AT;
+
+	if (data + NEXT_HEADER_AT + 1 > data_end)
+		return false;
+	return *protocol == bpf_htons(ETH_P_ARP) || (*protocol == bpf_htons(ETH_P_IPV6) && *next_header == IPPROTO_ICMPV6);
+}
+
+// Behind bpf_redirect_peer no XDP program of the driver sees a frame, but TC does.
+SEC("tc")
+int sink_pod(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data;
+	void *data_end = (void *)(long)skb->data_end;
+	struct count *count = my_count();
+
+	if (!count)
+		return TC_ACT_SHOT;
+	if (asks_for_neighbour(data, data_end))
+		return TC_ACT_OK;
+	arrived(count, data, data_end);
+	return TC_ACT_SHOT;
 }
 
 // bounce is the empty path: the frame goes back the way it came, as it is.
@@ -121,6 +171,13 @@ int bounce(struct xdp_md *ctx)
 		mac[i + 3] = word;
 	}
 	return XDP_TX;
+}
+
+// enter_pod is the empty path to a pod: the least that a packet can do there.
+SEC("tc")
+int enter_pod(struct __sk_buff *skb __attribute__((unused)))
+{
+	return bpf_redirect_peer(pod_device, 0);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -13,6 +13,7 @@ import (
 )
 
 const (
+	underTest     = "lb" // the node of topo.Wire
 	firstNodePort = 30000
 	backendPort   = 80
 
@@ -32,6 +33,8 @@ type wire struct {
 	clock   *cpuClock
 	cpu     int
 	flows   int
+
+	podDevice uint32 // the node's end of the way to the local pod, by its index
 }
 
 // xdpContext is struct xdp_md of linux/bpf.h, the context of a run.
@@ -56,6 +59,14 @@ func newWire(network *topo.Network, t traffic, wantPort uint16, cpu int) (w *wir
 	w.tester, _ = network.Machine("tester")
 	nic, _ := w.tester.Device(topo.NIC)
 	w.context = xdpContext{IngressIfindex: uint32(nic.Index)}
+	if t.local {
+		node, _ := network.Machine(underTest)
+		device, err := node.Device(network.Topology().Pods[0].Device)
+		if err != nil {
+			return w, err
+		}
+		w.podDevice = uint32(device.Index)
+	}
 	headers, frame, err := t.headers(network)
 	if err != nil {
 		return w, err
@@ -70,10 +81,17 @@ func newWire(network *topo.Network, t traffic, wantPort uint16, cpu int) (w *wir
 	if _, err := w.objects.Flows.BatchUpdate(keys(t.flows), headers, nil); err != nil {
 		return w, fmt.Errorf("bench: write the flows' headers: %w", err)
 	}
-	if _, err := w.tester.AttachXDP(w.objects.Sink, topo.NIC, topo.XDPDriver); err != nil {
-		return w, err
+	return w, w.swallow(network, t)
+}
+
+// swallow puts the end of the wire where frames arrive.
+func (w *wire) swallow(network *topo.Network, t traffic) (err error) {
+	if pod, ok := network.Machine(localPod); t.local && ok {
+		_, err = pod.AttachTC(w.objects.SinkPod, topo.NIC, topo.In, topo.TCBest)
+		return err
 	}
-	return w, nil
+	_, err = w.tester.AttachXDP(w.objects.Sink, topo.NIC, topo.XDPDriver)
+	return err
 }
 
 func (w *wire) load(t traffic, wantPort uint16) error {
@@ -90,6 +108,8 @@ func (w *wire) load(t traffic, wantPort uint16) error {
 		"flow_mask":   uint32(t.flows - 1),
 		"port_offset": uint16(ethernetHeader + ipHeader + toPort),
 		"want_port":   binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, wantPort)),
+		"mixed_sizes": flag(t.size == imix),
+		"pod_device":  w.podDevice,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return fmt.Errorf("bench: set %s: %w", name, err)
@@ -120,10 +140,28 @@ func (w *wire) keepInDispatcher() error {
 }
 
 // bounce attaches the empty path to the NIC under test.
-func (w *wire) bounce(network *topo.Network) error {
-	node, _ := network.Machine("lb")
-	_, err := node.AttachXDP(w.objects.Bounce, topo.NIC, topo.XDPDriver)
+func (w *wire) bounce(network *topo.Network, t traffic) (err error) {
+	node, _ := network.Machine(underTest)
+	if t.local {
+		_, err = node.AttachTC(w.objects.EnterPod, topo.NIC, topo.In, topo.TCBest)
+		return err
+	}
+	_, err = node.AttachXDP(w.objects.Bounce, topo.NIC, topo.XDPDriver)
 	return err
+}
+
+// dropAtOnce makes the NIC under test the end of the wire.
+func (w *wire) dropAtOnce(network *topo.Network) error {
+	node, _ := network.Machine(underTest)
+	_, err := node.AttachXDP(w.objects.Sink, topo.NIC, topo.XDPDriver)
+	return err
+}
+
+func flag(on bool) uint8 {
+	if on {
+		return 1
+	}
+	return 0
 }
 
 func (w *wire) Close() error {

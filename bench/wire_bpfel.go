@@ -21,8 +21,9 @@ type wireCount struct {
 }
 
 type wireHeader struct {
-	_     structs.HostLayout
-	Bytes [128]uint8
+	_        structs.HostLayout
+	Bytes    [128]uint8
+	FrameLen uint32
 }
 
 // Names of all BPF objects in the ELF.
@@ -32,9 +33,13 @@ const (
 	wireMapCounts     = "counts"
 	wireMapFlows      = "flows"
 	wireProgBounce    = "bounce"
+	wireProgEnterPod  = "enter_pod"
 	wireProgGenerate  = "generate"
 	wireProgSink      = "sink"
+	wireProgSinkPod   = "sink_pod"
 	wireVarFlowMask   = "flow_mask"
+	wireVarMixedSizes = "mixed_sizes"
+	wireVarPodDevice  = "pod_device"
 	wireVarPortOffset = "port_offset"
 	wireVarWantPort   = "want_port"
 )
@@ -82,8 +87,10 @@ type wireSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type wireProgramSpecs struct {
 	Bounce   *ebpf.ProgramSpec `ebpf:"bounce"`
+	EnterPod *ebpf.ProgramSpec `ebpf:"enter_pod"`
 	Generate *ebpf.ProgramSpec `ebpf:"generate"`
 	Sink     *ebpf.ProgramSpec `ebpf:"sink"`
+	SinkPod  *ebpf.ProgramSpec `ebpf:"sink_pod"`
 }
 
 // wireMapSpecs contains maps before they are loaded into the kernel.
@@ -99,6 +106,8 @@ type wireMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type wireVariableSpecs struct {
 	FlowMask   *ebpf.VariableSpec `ebpf:"flow_mask"`
+	MixedSizes *ebpf.VariableSpec `ebpf:"mixed_sizes"`
+	PodDevice  *ebpf.VariableSpec `ebpf:"pod_device"`
 	PortOffset *ebpf.VariableSpec `ebpf:"port_offset"`
 	WantPort   *ebpf.VariableSpec `ebpf:"want_port"`
 }
@@ -139,6 +148,8 @@ func (m *wireMaps) Close() error {
 // It can be passed to loadWireObjects or ebpf.CollectionSpec.LoadAndAssign.
 type wireVariables struct {
 	FlowMask   *ebpf.Variable `ebpf:"flow_mask"`
+	MixedSizes *ebpf.Variable `ebpf:"mixed_sizes"`
+	PodDevice  *ebpf.Variable `ebpf:"pod_device"`
 	PortOffset *ebpf.Variable `ebpf:"port_offset"`
 	WantPort   *ebpf.Variable `ebpf:"want_port"`
 }
@@ -148,15 +159,19 @@ type wireVariables struct {
 // It can be passed to loadWireObjects or ebpf.CollectionSpec.LoadAndAssign.
 type wirePrograms struct {
 	Bounce   *ebpf.Program `ebpf:"bounce"`
+	EnterPod *ebpf.Program `ebpf:"enter_pod"`
 	Generate *ebpf.Program `ebpf:"generate"`
 	Sink     *ebpf.Program `ebpf:"sink"`
+	SinkPod  *ebpf.Program `ebpf:"sink_pod"`
 }
 
 func (p *wirePrograms) Close() error {
 	return _WireClose(
 		p.Bounce,
+		p.EnterPod,
 		p.Generate,
 		p.Sink,
+		p.SinkPod,
 	)
 }
 

@@ -1,0 +1,110 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/skbench/skbench/topo"
+)
+
+// plan is what Options come to.
+type plan struct {
+	rounds   int           // samples of each side
+	duration time.Duration // of each sample
+	loads    []int         // packets/s offered, in the proportion 1 : 2 : 4
+
+	watched       time.Duration // what others do before the run and after
+	serviceCounts []int
+	say           func(string)
+}
+
+func (o Options) plan() plan {
+	p := plan{rounds: 15, duration: 400 * time.Millisecond, loads: []int{75000, 150000, 300000},
+		watched: 2 * time.Second, serviceCounts: []int{1, 100, 1000, 10000}}
+	if o.Quick {
+		p.rounds, p.duration = 10, 200*time.Millisecond
+		p.watched, p.serviceCounts = time.Second/2, []int{1, 1000}
+	}
+	p.say = o.Progress
+	if p.say == nil {
+		p.say = func(string) {}
+	}
+	return p
+}
+
+// benchmark is a part of a run that stands on its own: a shard has all of it or
+// nothing.
+type benchmark struct {
+	name    string
+	of      string // the benchmark of its results, as results.json calls it
+	quick   bool   // in a quick run, too
+	seconds int    // that it takes about in a full run
+	measure func(context.Context, *run) error
+}
+
+// usual is the traffic around which one thing at a time is varied.
+var usual = traffic{family: topo.IPv4, flows: 1024, size: 64, services: 1}
+
+// benchmarks are all that there are. Rates are measured in a star, not in all
+// combinations: every datapath on the usual traffic and on its IPv6 twin; then, with
+// one representative of each way, the usual traffic with one thing changed: frame
+// size, number of flows, place of the backend.
+var benchmarks = []benchmark{
+	{"pps", "pps", true, 90, func(ctx context.Context, r *run) error { return r.rates(ctx, usual, everyRow, true) }},
+	{"pps-ipv6", "pps", false, 90, func(ctx context.Context, r *run) error {
+		return r.rates(ctx, usual.with(func(t *traffic) { t.family = topo.IPv6 }), everyRow, true)
+	}},
+	{"pps-512", "pps", false, 25, varied(func(t *traffic) { t.size = 512 })},
+	{"pps-1500", "pps", false, 25, varied(func(t *traffic) { t.size = 1500 })},
+	{"pps-imix", "pps", false, 25, varied(func(t *traffic) { t.size = imix })},
+	{"pps-1-flow", "pps", false, 25, varied(func(t *traffic) { t.flows = 1 })},
+	{"pps-32-flows", "pps", false, 25, varied(func(t *traffic) { t.flows = 32 })},
+	{"pps-65536-flows", "pps", false, 40, varied(func(t *traffic) { t.flows = 65536 })},
+	{"pps-local", "pps", false, 25, varied(func(t *traffic) { t.local = true })},
+	{"services", "services", true, 180, func(ctx context.Context, r *run) error {
+		return r.services(ctx, r.results, traffic{family: topo.IPv4, flows: 8192, size: 64}, r.cpu)
+	}},
+}
+
+// with is the traffic with something changed.
+func (t traffic) with(change func(*traffic)) traffic {
+	change(&t)
+	return t
+}
+
+// varied measures rates of the usual traffic with one thing changed.
+func varied(change func(*traffic)) func(context.Context, *run) error {
+	return func(ctx context.Context, r *run) error { return r.rates(ctx, usual.with(change), mainRows, false) }
+}
+
+// Benchmarks are the names of the parts of a run, in their order.
+func Benchmarks() (names []string) {
+	for _, b := range benchmarks {
+		names = append(names, b.name)
+	}
+	return names
+}
+
+// choose takes those benchmarks that the options ask for.
+func choose(o Options) ([]benchmark, error) {
+	chosen := slices.DeleteFunc(slices.Clone(benchmarks), func(b benchmark) bool {
+		asked := len(o.Only) == 0
+		for _, name := range o.Only {
+			asked = asked || b.name == name || strings.HasPrefix(b.name, name+"-")
+		}
+		return !asked || o.Quick && !b.quick
+	})
+	if len(chosen) == 0 && len(o.Only) > 0 {
+		return nil, fmt.Errorf("bench: there is no benchmark %s here: a full run has %s, a quick one fewer",
+			strings.Join(o.Only, ", "), strings.Join(Benchmarks(), ", "))
+	}
+	for _, name := range o.Only {
+		if !slices.ContainsFunc(benchmarks, func(b benchmark) bool { return b.name == name || strings.HasPrefix(b.name, name+"-") }) {
+			return nil, fmt.Errorf("bench: there is no benchmark %q: there are %s", name, strings.Join(Benchmarks(), ", "))
+		}
+	}
+	return o.Shard.take(chosen)
+}

@@ -1,0 +1,98 @@
+package bench
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Every benchmark is in exactly one shard, and no shard is idle.
+func TestShardsHaveEveryBenchmarkOnce(t *testing.T) {
+	for _, quick := range []bool{false, true} {
+		all, err := choose(Options{Quick: quick})
+		require.NoError(t, err)
+		for n := 1; n <= min(4, len(all)); n++ {
+			owners := map[string]int{}
+			for i := range n {
+				part, err := choose(Options{Quick: quick, Shard: Shard{i + 1, n}})
+				require.NoError(t, err)
+				require.NotEmpty(t, part)
+				for _, b := range part {
+					owners[b.name]++
+				}
+			}
+			for _, b := range all {
+				require.Equal(t, 1, owners[b.name], "%s in %d shards", b.name, n)
+			}
+			require.Len(t, owners, len(all))
+		}
+		_, err = choose(Options{Quick: quick, Shard: Shard{1, len(all) + 1}})
+		require.ErrorContains(t, err, "too few for")
+	}
+}
+
+func TestShardsAreRead(t *testing.T) {
+	for text, want := range map[string]Shard{"1/1": {1, 1}, "2/4": {2, 4}} {
+		var got Shard
+		require.NoError(t, got.UnmarshalText([]byte(text)))
+		require.Equal(t, want, got)
+		require.Equal(t, text, got.String())
+	}
+	for _, text := range []string{"", "2", "0/4", "5/4", "-1/2", "1/2/3", "1/2x", "one/two"} {
+		require.ErrorContains(t, new(Shard).UnmarshalText([]byte(text)), fmt.Sprintf("%q is no shard: write 1/4", text))
+	}
+}
+
+func TestBenchmarksAreChosen(t *testing.T) {
+	names := func(o Options) (names []string) {
+		chosen, err := choose(o)
+		require.NoError(t, err)
+		for _, b := range chosen {
+			names = append(names, b.name)
+		}
+		return names
+	}
+	require.Equal(t, Benchmarks(), names(Options{}))
+	require.Equal(t, []string{"services"}, names(Options{Only: []string{"services"}}))
+	require.Contains(t, names(Options{Only: []string{"pps"}}), "pps-ipv6", "a name stands for all that begin with it")
+	require.Equal(t, []string{"pps"}, names(Options{Only: []string{"pps"}, Quick: true}))
+	for _, only := range [][]string{{"pqs"}, {"services", "pqs"}} {
+		_, err := choose(Options{Only: only})
+		require.ErrorContains(t, err, "pqs")
+	}
+	_, err := choose(Options{Only: []string{"pps-ipv6"}, Quick: true})
+	require.ErrorContains(t, err, "a quick one fewer")
+}
+
+// Each row has a figure, or the reason why there is none.
+func TestEveryRowIsMeasuredOrAbsent(t *testing.T) {
+	r := &run{plan: plan{rounds: 1, duration: 5 * time.Millisecond, say: func(string) {}}, results: &Results{}}
+	require.NoError(t, r.rates(t.Context(), usual, everyRow, false))
+	told := map[string]int{}
+	for _, result := range r.results.Results {
+		if result.Benchmark == "pps" {
+			require.Equal(t, "inline", result.Params["mode"])
+			require.Positive(t, result.Median)
+			told[result.Params["datapath"]]++
+		}
+	}
+	for _, absent := range r.results.Absent {
+		require.NotEmpty(t, absent.Reason)
+		told[absent.Params["datapath"]]++
+	}
+	for _, row := range append([]row{{name: "empty"}}, everyRow...) {
+		require.Equal(t, 1, told[row.name], row.name)
+	}
+}
+
+// A backend on the node itself gets every packet, translated.
+func TestLocalBackendsAreServed(t *testing.T) {
+	r := &run{plan: plan{rounds: 1, duration: 5 * time.Millisecond, say: func(string) {}}, results: &Results{}}
+	require.NoError(t, r.rates(t.Context(), usual.with(func(t *traffic) { t.local = true }), mainRows, false))
+	for _, result := range r.results.Results {
+		require.Equal(t, "local", result.Params["backend"])
+		require.Positive(t, result.Samples[0])
+	}
+}
