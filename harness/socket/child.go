@@ -54,18 +54,21 @@ func serve() error {
 
 // answerTo opens the socket asked for and passes it to the parent.
 func answerTo(conn *net.UnixConn, r request) {
-	out := reply{ID: r.ID}
-	var rights []byte
 	file, err := open(r)
 	if err != nil {
-		out.Error = err.Error()
+		out := reply{ID: r.ID, Error: err.Error()}
 		errors.As(err, &out.Errno)
 		out.Late = errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
-	} else {
-		rights = unix.UnixRights(int(file.Fd()))
-		defer file.Close()
+		send(conn, out, nil)
+		return
 	}
-	line, err := json.Marshal(out)
+	send(conn, reply{ID: r.ID}, unix.UnixRights(int(file.Fd())))
+	file.Close()
+	send(conn, reply{ID: r.ID, Passed: true}, nil)
+}
+
+func send(conn *net.UnixConn, r reply, rights []byte) {
+	line, err := json.Marshal(r)
 	if err != nil {
 		panic(err) // plain strings and numbers always marshal
 	}

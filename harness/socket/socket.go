@@ -103,7 +103,24 @@ func (p *Process) Listen(ctx context.Context, network, address string) (net.List
 		return nil, err
 	}
 	defer file.Close()
-	return net.FileListener(file)
+	made, err := net.FileListener(file)
+	if tcp, ok := made.(*net.TCPListener); ok {
+		return listener{tcp}, nil
+	}
+	return made, err
+}
+
+// listener is deaf once it is closed, and its port free. Closing alone does not make it so while there is a copy of the
+// descriptor, as a process that another goroutine is starting has one until it execs.
+type listener struct{ *net.TCPListener }
+
+func (l listener) Close() error {
+	file, err := l.File()
+	if err != nil {
+		return err // it is closed
+	}
+	defer file.Close()
+	return errors.Join(l.TCPListener.Close(), unix.Shutdown(int(file.Fd()), unix.SHUT_RDWR))
 }
 
 // ListenPacket opens a socket as net.ListenPacket does, from inside: "udp", or
@@ -176,6 +193,12 @@ func (p *Process) forget(id uint64) bool {
 // receive hands each answer to its request until the child or Close ends it.
 func (p *Process) receive() {
 	buf, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
+	passed := map[uint64]*os.File{} // by the request, while the child may still hold a copy
+	defer func() {
+		for _, file := range passed {
+			file.Close()
+		}
+	}()
 	for {
 		n, oobn, _, _, err := p.conn.ReadMsgUnix(buf, oob)
 		if err == nil && n == 0 {
@@ -188,6 +211,14 @@ func (p *Process) receive() {
 		a := answer{file: passedFile(oob[:oobn])}
 		if err := json.Unmarshal(buf[:n], &a.reply); err != nil {
 			a.err = fmt.Errorf("socket: answer of the process of %s: %w", p.name, err)
+		}
+		switch id := a.reply.ID; {
+		case a.file != nil:
+			passed[id] = a.file
+			continue
+		case a.reply.Passed:
+			a.file = passed[id]
+			delete(passed, id)
 		}
 		p.mu.Lock()
 		done := p.waiting[a.reply.ID]
@@ -273,11 +304,13 @@ type request struct {
 	Domain, Kind, Protocol int // of opSocket
 }
 
+// reply comes twice when it brings a descriptor: with it, and once more when the child has closed its own.
 type reply struct {
-	ID    uint64
-	Error string
-	Errno syscall.Errno // the system call's, so that errors.Is works across the processes
-	Late  bool          // the request's deadline passed: the child may notice before its parent does
+	ID     uint64
+	Passed bool // the descriptor that came before is nobody else's now
+	Error  string
+	Errno  syscall.Errno // the system call's, so that errors.Is works across the processes
+	Late   bool          // the request's deadline passed: the child may notice before its parent does
 }
 
 // err rebuilds the error of a reply that brought no descriptor.

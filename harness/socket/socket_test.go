@@ -148,6 +148,56 @@ func TestDialGivesUpAtTheDeadline(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
+// A port is free as soon as its listener is closed, though a process that is being started holds copies of all descriptors.
+func TestClosedListenersAreDeaf(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	listener, err := p.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	raw, err := listener.(syscall.Conn).SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		held, err := syscall.Dup(int(fd))
+		require.NoError(t, err)
+		t.Cleanup(func() { syscall.Close(held) })
+	}))
+	accepting := make(chan error, 1)
+	go func() {
+		_, err := listener.Accept()
+		accepting <- err
+	}()
+	require.NoError(t, listener.Close())
+	require.ErrorIs(t, <-accepting, net.ErrClosed)
+	require.ErrorIs(t, listener.Close(), net.ErrClosed)
+	again, err := p.Listen(t.Context(), "tcp", listener.Addr().String())
+	require.NoError(t, err)
+	require.NoError(t, again.Close())
+}
+
+// The child keeps nothing of what it has handed over: with it, a connection would stay open after its only user closed it.
+func TestChildKeepsNoCopies(t *testing.T) {
+	t.Parallel()
+	var child *exec.Cmd
+	p, err := socket.Start(t.Name(), func(cmd *exec.Cmd) error { child = cmd; return cmd.Start() })
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	descriptors := func() []os.DirEntry {
+		all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", child.Process.Pid))
+		require.NoError(t, err)
+		return all
+	}
+	first, err := p.ListenPacket(t.Context(), "udp", "127.0.0.1:0") // starts the child's poller, which has descriptors too
+	require.NoError(t, err)
+	defer first.Close()
+	before := len(descriptors())
+	for range 100 {
+		conn, err := p.ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+		require.NoError(t, err)
+		require.Len(t, descriptors(), before)
+		require.NoError(t, conn.Close())
+	}
+}
+
 func TestRequestsAfterTheChildsEndFail(t *testing.T) {
 	t.Parallel()
 	var child *exec.Cmd
