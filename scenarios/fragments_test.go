@@ -42,6 +42,7 @@ func TestFragmentsOfPods(t *testing.T) {
 						question := bytes.Repeat([]byte(fmt.Sprintf("question %d ", i)), size)[:size]
 						requireReversed(t, conn, question)
 					}
+					require.NoError(t, lab.Sync(t.Context())) // the next flow could outrun the capture
 				}
 			})
 		}
