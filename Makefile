@@ -4,6 +4,7 @@ GO        ?= go
 OUT       ?= out/bench
 TESTFLAGS ?=
 KILLS     ?= 100
+MUTANTSFLAGS ?=
 
 # Of the matrix: where to, which kernels (all of ci/kernels.yaml if empty), further flags.
 MATRIX_OUT  ?= out/matrix
@@ -12,7 +13,7 @@ MATRIXFLAGS ?=
 comma       := ,
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help bench test matrix matrix-quick test-vm race residue check generate setup setup-test setup-dev clean root-%
+.PHONY: help bench test matrix matrix-quick test-vm race residue mutants check generate setup setup-test setup-dev clean root-%
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +42,10 @@ residue: root-residue setup ## kill running labs at random moments, and show tha
 	$(GO) build -o out/residue ./ci/residue
 	$(GO) test -c -o out/scenarios.test ./scenarios
 	out/residue -kill-random $(KILLS) -within 3s -- out/scenarios.test
+
+mutants: root-mutants setup setup-dev ## break the C sources one line at a time, and tell what no test notices: MUTANTSFLAGS="-only lib/nat.h" or "-sample 300"
+	$(GO) build -o out/mutants.bin ./ci/mutants
+	nice -n 19 out/mutants.bin $(MUTANTSFLAGS)
 
 check: setup-dev ## formatting, vet, staticcheck, import order, C warnings, generated files
 	@test -z "$$(gofmt -l .)" || { echo "not formatted, run gofmt -w on:"; gofmt -l .; exit 1; }
