@@ -91,16 +91,18 @@ func (c Config) raw() (hostNodeConfig, error) {
 		return hostNodeConfig{}, fmt.Errorf("bpf: config: MTU is %d: give 1280, the least that IPv6 has, to 65535", c.MTU)
 	}
 	return hostNodeConfig{
-		Ipv4:             rawAddr(c.IPv4),
-		Ipv6:             rawAddr(c.IPv6),
-		GatewayIpv4:      rawAddr(c.GatewayIPv4),
-		GatewayIpv6:      rawAddr(c.GatewayIPv6),
-		Nic:              uint32(c.NIC),
-		NicMac:           mac,
-		SnatPortMin:      ports.Min,
-		SnatPortMax:      ports.Max,
-		Trace:            flag(c.Trace),
-		HasRedirectPeer:  flag(!c.WithoutRedirectPeer),
+		Ipv4:        rawAddr(c.IPv4),
+		Ipv6:        rawAddr(c.IPv6),
+		GatewayIpv4: rawAddr(c.GatewayIPv4),
+		GatewayIpv6: rawAddr(c.GatewayIPv6),
+		Nic:         uint32(c.NIC),
+		NicMac:      mac,
+		SnatPortMin: ports.Min,
+		SnatPortMax: ports.Max,
+		Trace:       flag(c.Trace),
+		// What was decrypted carries a note of it, which a pod's stack takes for a policy that it does not have, and drops. Before 6.16, and
+		// updates of older releases, only bpf_redirect takes the note off.
+		HasRedirectPeer:  flag(!c.WithoutRedirectPeer && !c.IPsec),
 		HasRedirectNeigh: flag(!c.WithoutRedirectNeigh),
 		HasSetRetval:     flag(!c.WithoutSetRetval),
 		NetnsCookie:      c.NetNSCookie,

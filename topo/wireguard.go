@@ -57,7 +57,7 @@ func setWireGuard(d Device, private []byte, peers []wireGuardPeer) error {
 		return err
 	}
 	req := nl.NewNetlinkRequest(int(family.ID), unix.NLM_F_ACK)
-	req.AddData(&nl.Genlmsg{Command: wgCmdSetDevice, Version: wgVersion})
+	req.AddData(genericHeader{wgCmdSetDevice, wgVersion})
 	req.AddData(nl.NewRtAttr(wgDeviceIfindex, nl.Uint32Attr(uint32(d.Index))))
 	req.AddData(nl.NewRtAttr(wgDevicePrivateKey, private))
 	req.AddData(nl.NewRtAttr(wgDeviceListenPort, nl.Uint16Attr(WireGuardPort)))
@@ -78,6 +78,13 @@ func setWireGuard(d Device, private []byte, peers []wireGuardPeer) error {
 	_, err = req.Execute(unix.NETLINK_GENERIC, 0)
 	return err
 }
+
+// genericHeader is struct genlmsghdr: command, version, and 16 reserved bits that recent kernels want to be 0.
+// (The library's own has what lies behind it in memory there.)
+type genericHeader [4]byte
+
+func (h genericHeader) Len() int          { return len(h) }
+func (h genericHeader) Serialize() []byte { return h[:] }
 
 // sockaddr is struct sockaddr_in: the family in host byte order, port and address in network byte order.
 func sockaddr(ipv4 netip.AddrPort) []byte {
