@@ -35,13 +35,22 @@ func newCPUClock(cpu int) (*cpuClock, error) {
 
 // now reads the clock. It must be called on the generator's thread.
 func (c *cpuClock) now() (time.Duration, error) {
-	var thread unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &thread); err != nil {
-		return 0, fmt.Errorf("bench: the thread's CPU time: %w", err)
+	thread, err := threadTime()
+	if err != nil {
+		return 0, err
 	}
 	softirq, err := schedstat(c.schedstat)
 	if err != nil {
 		return 0, fmt.Errorf("bench: ksoftirqd's CPU time: %w", err)
 	}
-	return time.Duration(thread.Nano()) + softirq, nil
+	return thread + softirq, nil
+}
+
+// threadTime is the CPU time of the calling thread.
+func threadTime() (time.Duration, error) {
+	var thread unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &thread); err != nil {
+		return 0, fmt.Errorf("bench: the thread's CPU time: %w", err)
+	}
+	return time.Duration(thread.Nano()), nil
 }

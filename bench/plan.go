@@ -16,6 +16,7 @@ type plan struct {
 	duration time.Duration // of each sample
 	loads    []int         // packets/s offered, in the proportion 1 : 2 : 4
 
+	fewer         int           // a quick run counts so many times less of what is counted
 	watched       time.Duration // what others do before the run and after
 	serviceCounts []int
 	say           func(string)
@@ -23,9 +24,10 @@ type plan struct {
 
 func (o Options) plan() plan {
 	p := plan{rounds: 15, duration: 400 * time.Millisecond, loads: []int{75000, 150000, 300000},
-		watched: 2 * time.Second, serviceCounts: []int{1, 100, 1000, 10000}}
+		watched: 2 * time.Second, fewer: 1, serviceCounts: []int{1, 100, 1000, 10000}}
 	if o.Quick {
 		p.rounds, p.duration = 10, 200*time.Millisecond
+		p.fewer = 4
 		p.watched, p.serviceCounts = time.Second/2, []int{1, 1000}
 	}
 	p.say = o.Progress
@@ -67,6 +69,8 @@ var benchmarks = []benchmark{
 	{"services", "services", true, 180, func(ctx context.Context, r *run) error {
 		return r.services(ctx, r.results, traffic{family: topo.IPv4, flows: 8192, size: 64}, r.cpu)
 	}},
+	{"latency", "latency", true, 40, func(ctx context.Context, r *run) error { return r.latency(ctx) }},
+	{"throughput", "throughput", true, 60, func(ctx context.Context, r *run) error { return r.throughput(ctx) }},
 }
 
 // with is the traffic with something changed.

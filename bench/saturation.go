@@ -95,16 +95,20 @@ func (p plan) offeredLoads(ctx context.Context, results *Results, sides []*side)
 	return nil
 }
 
+func (p plan) interleave(sides []*side, what string, sample func(*side) error) error {
+	return interleave(p, sides, what, func(s *side) string { return s.name }, sample)
+}
+
 // interleave takes a sample of every side in each round. Rounds go through the sides
 // forwards and backwards by turns (ABBA), so that a drift of the machine touches
 // all sides alike.
-func (p plan) interleave(sides []*side, what string, sample func(*side) error) error {
+func interleave[S any](p plan, sides []S, what string, name func(S) string, sample func(S) error) error {
 	order := slices.Clone(sides)
 	shown := time.Time{}
 	for round := range p.rounds {
 		for _, s := range order {
 			if time.Since(shown) > time.Second/2 {
-				p.say(fmt.Sprintf("%s: round %d of %d: %s", what, round+1, p.rounds, s.name))
+				p.say(fmt.Sprintf("%s: round %d of %d: %s", what, round+1, p.rounds, name(s)))
 				shown = time.Now()
 			}
 			if err := sample(s); err != nil {

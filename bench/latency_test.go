@@ -1,0 +1,74 @@
+package bench
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// little is a run that measures hardly anything, so that all of it can be looked at.
+func little() *run {
+	return &run{
+		plan:    plan{rounds: 2, duration: 10 * time.Millisecond, fewer: 100, say: func(string) {}},
+		results: &Results{Environment: map[string]string{}},
+	}
+}
+
+func TestLatencyIsADistribution(t *testing.T) {
+	r := little()
+	require.NoError(t, r.latency(t.Context()))
+	figures := map[[3]string][]float64{} // in the order of the quantiles
+	for _, result := range r.results.Results {
+		require.Equal(t, "us", result.Unit)
+		require.Len(t, result.Samples, 2)
+		kind := [3]string{result.Params["datapath"], result.Params["path"], result.Params["transaction"]}
+		figures[kind] = append(figures[kind], result.Samples[0])
+	}
+	require.Len(t, figures, 2*len(pairs))
+	for kind, ofKind := range figures {
+		require.Len(t, ofKind, len(quantiles), kind)
+		require.True(t, slices.IsSorted(ofKind), "%v: %v", kind, ofKind)
+		require.Positive(t, ofKind[0])
+	}
+}
+
+func TestDistribution(t *testing.T) {
+	var times []time.Duration
+	for i := range 1000 {
+		times = append(times, time.Duration(1000-i)*time.Microsecond)
+	}
+	require.Equal(t, []float64{100, 500, 900, 990, 999}, distribution(times))
+	require.Equal(t, []float64{3, 3, 3, 3, 3}, distribution([]time.Duration{3 * time.Microsecond}))
+}
+
+func TestThroughputIsMeasuredBothWays(t *testing.T) {
+	r := little()
+	require.NoError(t, r.throughput(t.Context()))
+	seen := map[[3]string]bool{}
+	for _, result := range r.results.Results {
+		require.Equal(t, "bit/s", result.Unit)
+		require.Positive(t, result.Samples[0])
+		seen[[3]string{result.Params["datapath"], result.Params["path"], result.Params["offloads"]}] = true
+	}
+	require.Len(t, seen, 2*len(pairs))
+}
+
+// A server that cannot go on is told of, and one that was closed is gone.
+func TestTalkersEnd(t *testing.T) {
+	r := little()
+	up, err := r.bringUpPairs(t.Context(), "latency", false, func(int) error { return unix.EPROTO })
+	require.NoError(t, err)
+	require.NoError(t, up[0].client.Do(func() error {
+		conn, err := dial(up[0].at())
+		if err != nil {
+			return err
+		}
+		defer unix.Close(conn)
+		require.Error(t, exchange(conn, make([]byte, 1)))
+		return nil
+	}))
+	require.ErrorIs(t, closePairs(up), unix.EPROTO)
+}
