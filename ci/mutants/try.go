@@ -177,30 +177,10 @@ func (b *bench) try(ctx context.Context, m mutant) (result, error) {
 	return r, writeJSON(filepath.Join(b.out, "results.json"), b.known)
 }
 
-// meet runs those tests against the objects in a folder that run the mutant's line: those that take a second at most together, then one
-// after the other.
+// meet runs those tests against the objects in a folder that run the mutant's line: the quickest first, several at once as long as they
+// are.
 func (b *bench) meet(ctx context.Context, m mutant, objects string) (fate, by string, err error) {
-	var quick []string
-	var slow [][]string
-	for _, t := range b.tests {
-		switch {
-		case !t.runs(place{m.File, m.Line}):
-		case t.Took < time.Second:
-			quick = append(quick, t.Name)
-		default:
-			slow = append(slow, []string{t.Name})
-		}
-	}
-	groups := slow
-	for quick != nil { // the last of them first
-		n := min(len(quick), 8)
-		groups = slices.Insert(groups, 0, quick[len(quick)-n:])
-		quick = quick[:len(quick)-n]
-		if len(quick) == 0 {
-			quick = nil
-		}
-	}
-	for _, names := range groups {
+	for _, names := range b.groups(place{m.File, m.Line}) {
 		out, failed := b.test(ctx, objects, names)
 		if err := errors.Join(ctx.Err(), settle(ctx)); err != nil {
 			return "", "", err
@@ -213,6 +193,23 @@ func (b *bench) meet(ctx context.Context, m mutant, objects string) (fate, by st
 		}
 	}
 	return survived, "", nil
+}
+
+// groups are the tests that run a line, as many together as take a few seconds.
+func (b *bench) groups(p place) (groups [][]string) {
+	const together = 8 * time.Second
+	took := together
+	for _, t := range b.tests {
+		if !t.runs(p) {
+			continue
+		}
+		if took+t.Took > together {
+			groups, took = append(groups, nil), 0
+		}
+		took += t.Took
+		groups[len(groups)-1] = append(groups[len(groups)-1], t.Name)
+	}
+	return groups
 }
 
 // test runs some tests, up to the first that fails.
