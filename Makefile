@@ -4,6 +4,7 @@ GO        ?= go
 OUT       ?= out/bench
 TESTFLAGS ?=
 KILLS     ?= 100
+STORM     ?= 1000000
 MUTANTSFLAGS ?=
 
 # Of the matrix: where to, which kernels (all of ci/kernels.yaml if empty), further flags.
@@ -13,7 +14,7 @@ MATRIXFLAGS ?=
 comma       := ,
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help bench test matrix matrix-quick test-vm race residue mutants check generate setup setup-test setup-dev clean root-%
+.PHONY: help bench test matrix matrix-quick test-vm race residue storm mutants check generate setup setup-test setup-dev clean root-%
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ residue: root-residue setup ## kill running labs at random moments, and show tha
 	$(GO) build -o out/residue ./ci/residue
 	$(GO) test -c -o out/scenarios.test ./scenarios
 	out/residue -kill-random $(KILLS) -within 3s -- out/scenarios.test
+
+storm: root-storm setup ## a million random and mutated packets through each program
+	$(GO) test -count=1 -timeout 60m -run '^TestStorm$$' ./bpf -storm $(STORM)
 
 mutants: root-mutants setup setup-dev ## break the C sources one line at a time, and tell what no test notices: MUTANTSFLAGS="-only lib/nat.h" or "-sample 300"
 	$(GO) build -o out/mutants.bin ./ci/mutants

@@ -39,6 +39,12 @@ func (n *Node) ExpireFlow(t Tuple, since uint64) (int, error) {
 	return n.expire([]idleFlow{{t.raw(), since}})
 }
 
+// ExpireNoise runs what removes idle flows on a list that is none.
+func (n *Node) ExpireNoise(list []byte) error {
+	_, err := n.programs[ctProgCtExpire].Run(&ebpf.RunOptions{Data: list})
+	return err
+}
+
 // MarkFlow makes an entry look as if it were just being removed.
 func (n *Node) MarkFlow(t Tuple) error {
 	var entry hostCtEntry

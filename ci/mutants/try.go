@@ -32,7 +32,7 @@ type bench struct {
 // A test is one of bpf/, what it costs, and the lines that it runs.
 type test struct {
 	Name  string
-	Took  time.Duration
+	Took  time.Duration // of CPUs
 	Lines map[string][]int
 }
 
@@ -87,11 +87,11 @@ func (b *bench) learn(ctx context.Context, log io.Writer) error {
 	for _, name := range strings.Fields(string(names)) {
 		t := &test{Name: name, Lines: map[string][]int{}}
 		profile := filepath.Join(b.temporary, "c.out")
-		start := time.Now()
-		if text, err := b.command(ctx, "-test.run", "^"+name+"$", "-cover-c", profile).CombinedOutput(); err != nil {
+		alone := b.command(ctx, "-test.run", "^"+name+"$", "-cover-c", profile)
+		if text, err := alone.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s fails though nothing is broken: %w\n%s", name, err, text)
 		}
-		t.Took = time.Since(start)
+		t.Took = alone.ProcessState.UserTime() + alone.ProcessState.SystemTime()
 		profiles, err := cover.ParseProfiles(profile)
 		if err != nil {
 			return err
