@@ -44,9 +44,9 @@ func (p *prepared) comparePacket(out *Outcome) string {
 	want := &p.want.packet
 	switch {
 	case want.Unchanged:
-		return compareBytes(p.in.Packet, out.Packet, true)
+		return compareBytes(p.in.Packet, nil, out.Packet, true)
 	case want.Bytes != nil:
-		return compareBytes(want.Bytes, out.Packet, want.Exact)
+		return compareBytes(want.Bytes, want.Mask, out.Packet, want.Exact)
 	case want.Layers != nil:
 		if !p.want.layers.Matches(out.Packet) {
 			return "packet: not as wanted"
@@ -55,10 +55,11 @@ func (p *prepared) comparePacket(out *Outcome) string {
 	return ""
 }
 
-// compareBytes says where bytes differ first. Unless they have to be exactly those that are wanted, more may follow.
-func compareBytes(want, got []byte, exact bool) string {
+// compareBytes says where bytes differ first, in the bits of the mask. Unless they have to be exactly those that are wanted, more may
+// follow.
+func compareBytes(want, mask, got []byte, exact bool) string {
 	at := 0
-	for at < len(want) && at < len(got) && want[at] == got[at] {
+	for at < len(want) && at < len(got) && (want[at] == got[at] || at < len(mask) && want[at]&mask[at] == got[at]&mask[at]) {
 		at++
 	}
 	switch {
@@ -79,7 +80,13 @@ func (p *prepared) failure(text string, out *Outcome) *Failure {
 	case want.Unchanged:
 		f.Want = f.Sent
 	case want.Bytes != nil:
-		f.Want = want.Bytes
+		f.Want = bytes.Clone(want.Bytes)
+		for i := range min(len(want.Mask), len(f.Want), len(f.Got)) { // what does not count is as it should be
+			f.Want[i] = want.Bytes[i]&want.Mask[i] | f.Got[i]&^want.Mask[i]
+		}
+		if !want.Exact && len(f.Want) < len(f.Got) {
+			f.Want = append(f.Want, f.Got[len(f.Want):]...)
+		}
 	case want.Layers != nil:
 		f.template = want.Layers
 		if whole, err := packet.Build(want.Layers, p.defaults); err == nil {

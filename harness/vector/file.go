@@ -36,7 +36,13 @@ func ReadSuites(path string, content []byte) ([]*Suite, error) {
 		if document, err = extend(document, suite.dir); err != nil {
 			return nil, err
 		}
+		if document.kind == list && filepath.Ext(path) == ".json" {
+			return nil, document.at.errorf("these are fixtures, which say no program: name them in a suite, as fixtures: %s", filepath.Base(path))
+		}
 		if err := read(document, suite); err != nil {
+			return nil, err
+		}
+		if err := suite.addFixtures(); err != nil {
 			return nil, err
 		}
 		if suite.Name == "" {

@@ -38,6 +38,32 @@ func FuzzReadSuites(f *testing.F) {
 	})
 }
 
+// Any text is fixtures or a mistake that is told.
+func FuzzReadFixtures(f *testing.F) {
+	for _, file := range []string{"testdata/fixtures.json", "testdata/groups.json"} {
+		content, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(string(content))
+	}
+	for _, text := range []string{`[{"input": "AAAA", "retval": 1}]`, `[{"input": "AA==", "expected": "AA==", "mask": "/w==", "group": ""}]`, "[\t{}]", "[]", "{}", `"\ud800"`} {
+		f.Add(text)
+	}
+	path := filepath.Join(f.TempDir(), "x.json")
+	f.Fuzz(func(t *testing.T, text string) {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		vectors, err := vector.ReadFixtures(path)
+		if err != nil {
+			var input *vector.InputError
+			require.ErrorAs(t, err, &input)
+			require.NotEmpty(t, input.Text)
+		}
+		for _, v := range vectors {
+			require.NotEmpty(t, v.Name)
+			require.NotEmpty(t, v.Packet.Bytes)
+		}
+	})
+}
+
 // Any bytes are an object or a mistake that is told.
 func FuzzReadObject(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.o")

@@ -31,6 +31,11 @@ func one(vector string) string {
 	return "object: mirror_bpfel.o\nprogram: mirror\nvectors:\n  - " + vector
 }
 
+// fixtures is a suite of one fixture on the program mirror.
+func fixtures(fixture string) string {
+	return "object: mirror_bpfel.o\nprogram: mirror\nfixtures: [\n  " + fixture + "]"
+}
+
 // on is a suite that fills maps of tables.c.
 func on(contents string) string {
 	return "object: tables_bpfel.o\nprogram: look\nmaps:\n  " + contents + "\nvectors: [{packet: {udp: {src: 10.0.0.1, dst: 10.0.0.2}}}]"
@@ -47,13 +52,29 @@ func TestMistakesAreTold(t *testing.T) {
 		"field":              {"objekt: a", `x.yaml:1:1: there is no field "objekt"; did you mean "object"?`},
 		"field of vector":    {one("{pakket: {}}"), `x.yaml:4:6: there is no field "pakket"; did you mean "packet"?`},
 		"no object":          {"vectors: []", "x.yaml:1:1: the suite names no object"},
-		"object missing":     {"object: none.o", "testdata/none.o: there is no such object"},
-		"object of text":     {"object: mirror.c", "testdata/mirror.c: this is no ELF object of BPF programs"},
+		"object missing":     {"object: none.o", "x.yaml:1:9: testdata/none.o: there is no such object"},
+		"object of text":     {"object: mirror.c", "x.yaml:1:9: testdata/mirror.c: this is no ELF object of BPF programs"},
 		"no program":         {"object: mirror_bpfel.o\nvectors: [{name: a}]", "x.yaml:1:1: no program is named: testdata/mirror_bpfel.o has [label mirror once paint talk]"},
 		"program":            {"object: mirror_bpfel.o\nprogram: miror\nvectors: [{name: a}]", `x.yaml:2:10: there is no program "miror"; did you mean "mirror"?`},
 		"program of a step":  {one("{steps: [{program: paunt}]}"), `x.yaml:4:24: there is no program "paunt"; did you mean "paint"?`},
 		"steps and a packet": {one("{steps: [{}], packet: {hex: 00}}"), "x.yaml:4:13: a vector has steps, or a packet"},
 		"rejected program":   {"object: calls_bpfel.o\nprogram: refused\nvectors: [{packet: {hex: 00}}]", "testdata/calls_bpfel.o: the kernel rejects it: program refused: load program: permission denied"},
+
+		"no input":             {fixtures(`{"retval": 1}`), "x.yaml:4:3: a fixture needs an input: a packet in base64"},
+		"nothing expected":     {fixtures(`{"input": "AAAA"}`), "x.yaml:4:3: this fixture expects nothing: give it expected or retval"},
+		"no base64":            {fixtures(`{"input": "A*"}`), "x.yaml:4:13: this is not base64: illegal base64 data at input byte 1"},
+		"mask too long":        {fixtures(`{"input": "AAAA", "expected": "AAAA", "mask": "AAAAAAAA"}`), "x.yaml:4:49: a mask has as many bytes as what is expected, 3, not 6"},
+		"field of fixture":     {fixtures(`{"inptu": "AAAA"}`), `x.yaml:4:4: there is no field "inptu"; did you mean "input"?`},
+		"fixture twice named":  {fixtures(`{"input": "AAAA", "input": "AAAA"}`), `x.yaml:4:21: mapping key "input" already defined at [4:4]`},
+		"verdict of fixture":   {fixtures(`{"input": "AAAA", "retval": "XDP_TC"}`), `x.yaml:4:31: there is no verdict of XDP programs "XDP_TC"; did you mean "XDP_TX"?`},
+		"short fixture":        {fixtures(`{"input": "AAAA", "retval": 1}`), "x.yaml:4:13: running mirror: a packet of 3 bytes is refused"},
+		"fixtures of no file":  {"object: mirror_bpfel.o\nfixtures: none.json", "x.yaml:2:11: the fixtures cannot be read: open testdata/none.json: no such file or directory"},
+		"fixtures of no list":  {"object: mirror_bpfel.o\nfixtures: groups.json", "testdata/groups.json:1:1: a list belongs here, not a mapping"},
+		"mask of layers":       {one("{packet: {hex: 00}, want: {packet: {mask: {hex: ff}, tcp: {}}}}"), "x.yaml:4:47: a mask is for a packet in hex or base64"},
+		"capture that is cut":  {one("{packet: {frame: {file: cut.pcap}}}"), "x.yaml:4:14: capture testdata/cut.pcap: frame 1: the capture ends within it"},
+		"object that is cut":   {"object: cut.o", "x.yaml:1:9: testdata/cut.o: this is no ELF object of BPF programs: "},
+		"object of no BPF":     {"object: /proc/self/exe", "x.yaml:1:9: /proc/self/exe: this is no ELF object of BPF programs: "},
+		"call beyond an array": {"object: calls_bpfel.o\nprogram: entry\ntail_calls: {calls: {9: entry}}", "x.yaml:3:14: map calls has 4 slots, from 0 on, so there is no slot 9"},
 
 		"verdict":           {one("{packet: {udp: {src: 10.0.0.1, dst: 10.0.0.2}}, want: {verdict: XDP_PAS}}"), `x.yaml:4:69: there is no verdict of XDP programs "XDP_PAS"; did you mean "XDP_PASS"?`},
 		"layer":             {one("{packet: {tpc: {dst: 10.0.0.1}}}"), `x.yaml:4:15: there is no layer "tpc"; did you mean "tcp"?`},
@@ -98,15 +119,14 @@ func TestMistakesAreTold(t *testing.T) {
 		"cpus":              {on("counts: [{key: 1, cpus: [1]}]"), "x.yaml:4:27: map counts has one value for all CPUs"},
 		"value of maps":     {on("by_owner: [{key: 10.0.0.1, value: 7}]"), "x.yaml:4:37: map by_owner holds maps"},
 		"map of values":     {on("counts: [{key: 1, map: []}]"), "x.yaml:4:26: map counts holds no maps"},
-		"full map":          {on("recent_by_cpu: []\n  prefixes: [" + strings.Repeat("{key: 10.0.0.0/8, value: 1}, {key: 10.0.0.0/9, value: 1}, {key: 10.0.0.0/10, value: 1},", 3) + "{key: 10.0.0.0/11}, {key: 10.0.0.0/12}, {key: 10.0.0.0/13}, {key: 10.0.0.0/14}, {key: 10.0.0.0/15}, {key: 10.0.0.0/16}]"), "map prefixes has no room for more than 8 entries"},
+		"full map":          {on("recent_by_cpu: []\n  prefixes: [" + strings.Repeat("{key: 10.0.0.0/8, value: 1}, {key: 10.0.0.0/9, value: 1}, {key: 10.0.0.0/10, value: 1},", 3) + "{key: 10.0.0.0/11}, {key: 10.0.0.0/12}, {key: 10.0.0.0/13}, {key: 10.0.0.0/14}, {key: 10.0.0.0/15}, {key: 10.0.0.0/16}]"), "x.yaml:4:3: map prefixes has no room for more than 8 entries"},
 
 		"size of no map":   {"object: tables_bpfel.o\nprogram: look\nmap_sizes: {counst: 1}", `x.yaml:3:13: there is no map "counst"; did you mean "counts"?`},
 		"variable":         {"object: calls_bpfel.o\nprogram: entry\nconstants: {writen: 1}", `x.yaml:3:21: there is no variable "writen"; did you mean "written"?`},
 		"variable's value": {"object: calls_bpfel.o\nprogram: entry\nconstants: {written: 0x100000000}", "x.yaml:3:22: 0x100000000 is too large for 32 bits"},
-		"calls of no map":  {"object: calls_bpfel.o\nprogram: entry\ntail_calls: {cals: {1: entry}}", `there is no map "cals"; did you mean "calls"?`},
-		"calls of a map":   {"object: tables_bpfel.o\nprogram: look\ntail_calls: {counts: {1: look}}", "map counts is of type Array, and tail calls go through a ProgramArray"},
-		"call of nothing":  {"object: calls_bpfel.o\nprogram: entry\ntail_calls: {calls: {1: entri}}", `there is no program "entri"; did you mean "entry"?`},
-		"slot":             {"object: calls_bpfel.o\nprogram: entry\ntail_calls: {calls: {4: entry}}", "map calls has 4 slots, from 0 on, so there is no slot 4"},
+		"calls of no map":  {"object: calls_bpfel.o\nprogram: entry\ntail_calls: {cals: {1: entry}}", `x.yaml:3:14: there is no map "cals"; did you mean "calls"?`},
+		"calls of a map":   {"object: tables_bpfel.o\nprogram: look\ntail_calls: {counts: {1: look}}", "x.yaml:3:14: map counts is of type Array, and tail calls go through a ProgramArray"},
+		"call of nothing":  {"object: calls_bpfel.o\nprogram: entry\ntail_calls: {calls: {1: entri}}", `x.yaml:3:14: there is no program "entri"; did you mean "entry"?`},
 		"network":          {"object: mirror_bpfel.o\nnetwork:\n  routes: [{to: 10.0.0.0/8}]", "x.yaml:3:3: the network cannot be: topo: the route to 10.0.0.0/8 leads nowhere"},
 		"prefix":           {"object: mirror_bpfel.o\nnetwork:\n  routes: [{to: 10.0.0.0}]", `x.yaml:3:17: a prefix belongs here, not "10.0.0.0"`},
 	} {

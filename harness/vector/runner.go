@@ -67,7 +67,7 @@ func (s *Suite) run(ctx context.Context, o Options, result *Result) (err error) 
 	}
 	object, err := Open(s.path(s.Object))
 	if err != nil {
-		return err
+		return s.at("object").errorf("%w", err)
 	}
 	programs, err := s.programs(object)
 	if err != nil {
@@ -242,7 +242,7 @@ func (r *runner) run(ctx context.Context, result *Result) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if i > 0 && !r.suite.KeepState {
+		if i > 0 && !r.suite.KeepState && !r.suite.Vectors[i].follows(&r.suite.Vectors[i-1]) {
 			if err := r.tables.restore(); err != nil {
 				return err
 			}
@@ -267,6 +267,9 @@ func (r *runner) run(ctx context.Context, result *Result) error {
 	}
 	return nil
 }
+
+// follows tells whether the vector finds what another, right before it, left.
+func (v *Vector) follows(before *Vector) bool { return v.Group != "" && v.Group == before.Group }
 
 // keep saves what else is known about a failure.
 func (r *runner) keep(vector string, f *Failure) error {

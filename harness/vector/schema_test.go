@@ -104,6 +104,11 @@ func (b *schemaBuilder) of(t reflect.Type) object {
 		})
 	case reflect.TypeFor[Packet]():
 		return b.define("Packet", b.packet)
+	case reflect.TypeFor[Base64]():
+		return scalars()
+	case reflect.TypeFor[Fixtures]():
+		list := object{"type": "array", "items": b.of(reflect.TypeFor[Fixture]())}
+		return b.define("Fixtures", func() object { return object{"oneOf": []any{list, scalars()}} })
 	case reflect.TypeFor[Table]():
 		entries := object{"type": "array", "items": b.of(reflect.TypeFor[Entry]())}
 		return b.define("Table", func() object { return object{"oneOf": []any{entries, b.properties(t)}} })
@@ -216,6 +221,7 @@ func (b *schemaBuilder) packet() object {
 	properties := b.layerProperties()
 	properties["exact"] = b.said("Packet", "Exact", scalars("boolean"))
 	properties["hex"], properties["base64"] = scalars("number"), scalars()
+	properties["mask"] = b.said("Packet", "Mask", b.of(reflect.TypeFor[Bytes]()))
 	properties["frame"] = b.of(reflect.TypeFor[Frame]())
 	properties["layers"] = b.layers()
 	whole := object{"type": "object", "properties": properties, "patternProperties": column, "additionalProperties": false}

@@ -35,6 +35,8 @@ type Suite struct {
 	// KeepState lets a vector find the maps as the one before left them. Without it each starts from the same.
 	KeepState bool    `yaml:"keep_state"`
 	Vectors   Vectors `yaml:"vectors"`
+	// Fixtures are more vectors, behind the others: a list, or the name of a JSON file that holds it.
+	Fixtures Fixtures `yaml:"fixtures"`
 
 	located
 	dir string // that relative names of files start from
@@ -44,6 +46,8 @@ type Suite struct {
 type Vector struct {
 	Name string `yaml:"name"` // default: "vector 3", by its place
 	Step
+	// Group names vectors that share their state: one finds the maps as the one of its group right before it left them.
+	Group string `yaml:"group"`
 	// Steps are what is done one after the other, in place of the single step that the vector itself says.
 	Steps Steps `yaml:"steps"`
 }
@@ -109,6 +113,8 @@ type Packet struct {
 	Frame  *Frame
 	// Unchanged expects the packet that was sent.
 	Unchanged bool
+	// Mask has the bits of Bytes that count set; bytes beyond it count all. It is for what is different each time.
+	Mask []byte
 	// Exact expects nothing beside what is named: Layers as they would be sent, or no byte more than Bytes.
 	Exact bool
 }
@@ -132,6 +138,9 @@ func (p *Packet) read(w *written) error {
 		case "exact":
 			p.Exact, err = f.value.bool()
 			form = ""
+		case "mask":
+			p.Mask, err = readBytes(f.value)
+			form = ""
 		case "hex", "base64":
 			p.Bytes, err = f.value.bytes(f.name)
 		case "frame":
@@ -149,6 +158,9 @@ func (p *Packet) read(w *written) error {
 		if form != "" {
 			forms[form] = true
 		}
+	}
+	if p.Mask != nil && p.Bytes == nil {
+		return w.get("mask").at.errorf("a mask is for a packet in hex or base64")
 	}
 	if len(forms) > 1 {
 		return w.at.errorf("a packet is one of layers by their names, layers, hex, base64 and frame")

@@ -8,8 +8,8 @@ import (
 )
 
 func TestPrograms(t *testing.T) {
-	for _, suite := range []string{"mirror", "tables", "calls", "kinds"} {
-		vector.Run(t, "testdata/"+suite+".yaml")
+	for _, suite := range []string{"mirror.yaml", "tables.yaml", "calls.yaml", "kinds.yaml", "fixtures.yaml", "groups.json"} {
+		vector.Run(t, "testdata/"+suite)
 	}
 }
 

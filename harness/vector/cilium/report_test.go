@@ -7,7 +7,7 @@ import (
 )
 
 // Any bytes are a report, or one that says it is damaged.
-func FuzzDecode(f *testing.F) {
+func FuzzResultMap(f *testing.F) {
 	line := append([]byte{tagFormat, 6, 'a', ' ', '%', 'l', 'd', 0, tagArgument}, 7, 0, 0, 0, 0, 0, 0, 0)
 	field := func(tag byte, body []byte) []byte { return append([]byte{tag, byte(len(body))}, body...) }
 	one := append(append([]byte{tagName, 2, 'x', 0}, tagStatus, byte(failed)), field(tagTestLog, line)...)
