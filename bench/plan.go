@@ -19,16 +19,19 @@ type plan struct {
 	fewer         int           // a quick run counts so many times less of what is counted
 	watched       time.Duration // what others do before the run and after
 	serviceCounts []int
+	labNodes      []int
 	say           func(string)
 }
 
 func (o Options) plan() plan {
 	p := plan{rounds: 15, duration: 400 * time.Millisecond, loads: []int{75000, 150000, 300000},
-		watched: 2 * time.Second, fewer: 1, serviceCounts: []int{1, 100, 1000, 10000}}
+		watched: 2 * time.Second, fewer: 1, serviceCounts: []int{1, 100, 1000, 10000},
+		labNodes: []int{3, 30, 100}}
 	if o.Quick {
 		p.rounds, p.duration = 10, 200*time.Millisecond
 		p.fewer = 4
 		p.watched, p.serviceCounts = time.Second/2, []int{1, 1000}
+		p.labNodes = p.labNodes[:1]
 	}
 	p.say = o.Progress
 	if p.say == nil {
@@ -70,6 +73,8 @@ var benchmarks = []benchmark{
 		return r.services(ctx, r.results, traffic{family: topo.IPv4, flows: 8192, size: 64}, r.cpu)
 	}},
 	{"latency", "latency", true, 40, func(ctx context.Context, r *run) error { return r.latency(ctx) }},
+	{"program", "program", true, 20, func(ctx context.Context, r *run) error { return r.programs(ctx) }},
+	{"lab", "lab", true, 300, func(ctx context.Context, r *run) error { return r.labs(ctx) }},
 	{"throughput", "throughput", true, 60, func(ctx context.Context, r *run) error { return r.throughput(ctx) }},
 }
 

@@ -1,6 +1,7 @@
 package ebpf
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/skbench/skbench/bpf"
@@ -11,13 +12,21 @@ import (
 // into them: what conntrack knows, what was counted.
 func Programs(t testing.TB, lab *harness.Lab, node string) *bpf.Node {
 	t.Helper()
+	programs, err := NodePrograms(lab, node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return programs
+}
+
+// NodePrograms are the same for whoever runs no test.
+func NodePrograms(lab *harness.Lab, node string) (*bpf.Node, error) {
 	if f, ok := lab.Forwarder().(*forwarder); ok {
 		for _, n := range f.nodes {
 			if n.Name == node {
-				return n.programs
+				return n.programs, nil
 			}
 		}
 	}
-	t.Fatalf("%s has no programs on %s", lab.Datapath().Name(), node)
-	return nil
+	return nil, fmt.Errorf("%s has no programs on %s: ask a lab of the ebpf datapath about one of its nodes", lab.Datapath().Name(), node)
 }
