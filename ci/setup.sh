@@ -12,7 +12,11 @@ debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-key
 # command:package
 case "${1:-run}" in
 run) needs="iptables-restore:iptables ip6tables-restore:iptables" ;;
-test) needs="ip:iproute2 tcpdump:tcpdump nft:nftables xdp-filter:xdp-tools" ;;
+test)
+	needs="ip:iproute2 tcpdump:tcpdump nft:nftables xdp-filter:xdp-tools"
+	# Any browser of this kind looks at the pages.
+	command -v google-chrome >/dev/null || command -v chromium-browser >/dev/null || needs="$needs chromium:chromium"
+	;;
 matrix) needs="qemu-system-x86_64:qemu-system-x86 $debian_keyring iptables-restore:iptables nft:nftables ip:iproute2" ;;
 dev) needs="clang-19:clang-19 llvm-strip-19:llvm-19 gcc:build-essential" ;; # gcc for the race detector
 *)

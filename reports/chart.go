@@ -126,10 +126,17 @@ func valuesOf(results []*Result) map[string][]string {
 	return values
 }
 
+// program is the parameter of benchmarks of programs by themselves.
+const program = "program"
+
 // takeBars picks the parameter that the bars stand for and returns the others.
 func takeBars(varying []string, values map[string][]string) (over string, others []string) {
 	if len(varying) == 0 {
 		return "", nil
+	}
+	if slices.Contains(varying, program) {
+		// A program belongs to one datapath, which so says nothing more.
+		return program, slices.DeleteFunc(varying, func(param string) bool { return param == program || param == "datapath" })
 	}
 	most := varying[0]
 	for _, param := range varying {
@@ -169,11 +176,14 @@ func (c *chart) add(name string, b bar) {
 
 // title says what the plot shows.
 func (c chart) title() string {
-	if c.axis != nil && !strings.HasSuffix(c.benchmark.title, " against "+c.axis.words) {
-		return c.benchmark.title + " against " + c.axis.words
-	}
 	if c.axis != nil {
-		return c.benchmark.title
+		words := c.benchmark.brief()
+		if c.axis.words == nightAxis {
+			words += ", night by night"
+		} else if !strings.HasSuffix(words, " against "+c.axis.words) {
+			words += " against " + c.axis.words
+		}
+		return strings.ToUpper(words[:1]) + words[1:]
 	}
 	if c.over == "" || c.over == "datapath" {
 		return c.benchmark.title

@@ -95,7 +95,7 @@ func TestCharts(t *testing.T) {
 			},
 			[]string{
 				"services: Cost per packet of the datapath alone, against services [XDP, later packets, 1 service]", "() Cost per packet of the datapath alone, against services",
-				"services-by-services: Cost per packet of the datapath alone, against services [first packets]", "/XDP/ 1", "/iptables/ 1, 100, 10,000",
+				"services-by-services: Cost per packet against services [first packets]", "/XDP/ 1", "/iptables/ 1, 100, 10,000",
 			},
 		},
 		{
@@ -113,7 +113,7 @@ func TestCharts(t *testing.T) {
 				figureOf("latency", "datapath=xdp quantile=p99.9", "us", 2),
 				figureOf("latency", "datapath=xdp quantile=p50", "us", 1),
 			},
-			[]string{"latency-by-quantile: Latency against the part of all that took no longer [XDP]", "/XDP/ 50 %, 99.9 %"},
+			[]string{"latency-by-quantile: Latency against percentile [XDP]", "/XDP/ 50 %, 99.9 %"},
 		},
 		{
 			"the usual case of a rate stands as bars beside the lines that it is in",

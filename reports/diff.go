@@ -78,9 +78,9 @@ func (d *Diff) Verdict() string {
 	case incomparable(d.Old, d.New) != "":
 		return "No verdict: " + incomparable(d.Old, d.New) + "."
 	case len(worse) > 0 && d.Again == nil:
-		return fmt.Sprintf("%d of %s look worse%s, and must show it once more to count: %s.", len(worse), figures(all), since, worst(worse))
+		return fmt.Sprintf("Looks worse%s, though not repeated yet: %s; %d of %s.", since, worst(worse), len(worse), figures(all))
 	case len(worse) > 0:
-		return fmt.Sprintf("%d of %s got worse%s, and a repetition shows it too: %s.", len(worse), figures(all), since, worst(worse))
+		return fmt.Sprintf("Worse%s: %s; %d of %s, in both of two runs.", since, worst(worse), len(worse), figures(all))
 	case d.count(Undecided)+d.count(Removed)+d.count(Added) == all:
 		return fmt.Sprintf("No verdict: of %s, none can be compared with the old run: %s.", figures(all), d.counts())
 	default:
@@ -113,16 +113,44 @@ func worst(changes []Change) string {
 	sorted := slices.SortedStableFunc(slices.Values(changes), func(a, b Change) int {
 		return cmp.Compare(math.Abs(b.Effect), math.Abs(a.Effect))
 	})
-	var names, all []string
-	for _, c := range sorted {
-		if name := c.headline(); !slices.Contains(names, name) {
-			names, all = append(names, name), append(all, name+" "+c.effect())
+	var all []string
+	headlines := headlinesOf(sorted)
+	for _, h := range headlines[:min(len(headlines), 3)] {
+		all = append(all, h.name+" "+effects(h.changes))
+	}
+	if len(headlines) > 3 {
+		all = append(all, "and more")
+	}
+	return strings.Join(all, ", ")
+}
+
+// headline is changes that go by one name, in one unit.
+type headline struct {
+	name, unit string
+	changes    []Change
+}
+
+func headlinesOf(changes []Change) (all []headline) {
+	for _, c := range changes {
+		name := c.headline()
+		i := slices.IndexFunc(all, func(h headline) bool { return h.name == name && h.unit == c.Unit() })
+		if i < 0 {
+			i = len(all)
+			all = append(all, headline{name: name, unit: c.Unit()})
 		}
+		all[i].changes = append(all[i].changes, c)
 	}
-	if len(all) > 3 {
-		all = append(all[:3], "and more")
+	return all
+}
+
+// effects writes the range of some changes' effects: "+19 to +22 %".
+func effects(changes []Change) string {
+	byEffect := func(a, b Change) int { return cmp.Compare(math.Abs(a.Effect), math.Abs(b.Effect)) }
+	least, most := slices.MinFunc(changes, byEffect).effect(), slices.MaxFunc(changes, byEffect).effect()
+	if least == most {
+		return most
 	}
-	return strings.Join(all, "; ")
+	return strings.TrimSuffix(least, " %") + " to " + most
 }
 
 // day is the date of a time in RFC 3339.
@@ -154,6 +182,19 @@ func (c Change) subject() string {
 		title += " · " + phrases
 	}
 	return title
+}
+
+// circumstances are what the headline leaves out: "IPv4 · 64 bytes".
+func (c Change) circumstances() string {
+	params := maps.Clone(c.result().Params)
+	if params["mode"] == usual["mode"] {
+		delete(params, "mode")
+	}
+	if params["program"] != "" {
+		delete(params, "program")
+	}
+	delete(params, "datapath")
+	return nameOf(params)
 }
 
 // headline is the subject in the fewest words: "XDP packets per second".

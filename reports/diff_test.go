@@ -64,8 +64,8 @@ func TestGate(t *testing.T) {
 		verdict string
 	}{
 		{"worse twice", func(*runs) {}, 1,
-			"4 of 18 figures got worse since the run of 2026-03-14 02:17, and a repetition shows it too: XDP cost per packet +40 %; bpf_xdp cost of a run +30 %; bpf_xdp instructions +25 %; and more."},
-		{"not repeated", func(r *runs) { r.again = nil }, 3, "4 of 18 figures look worse since the run of 2026-03-14 02:17, and must show it once more to count:"},
+			"Worse since the run of 2026-03-14 02:17: XDP cost per packet +40 %, bpf_xdp cost of a run +30 %, bpf_xdp instructions +25 %, and more; 4 of 18 figures, in both of two runs."},
+		{"not repeated", func(r *runs) { r.again = nil }, 3, "Looks worse since the run of 2026-03-14 02:17, though not repeated yet: XDP cost per packet +40 %,"},
 		{"worse once", func(r *runs) { r.again = r.old }, 0, "Nothing got worse since the run of 2026-03-14 02:17: 11 unchanged, 7 inconclusive."},
 		{"better", func(r *runs) { r.old, r.new = r.new, r.old }, 0, "Nothing got worse since the run of 2026-03-15 02:11: 11 unchanged, 3 inconclusive, 4 improved."},
 		{"the same", func(r *runs) { r.new, r.again = r.old, nil }, 0, "Nothing got worse since the run of 2026-03-14 02:17: 14 unchanged, 4 inconclusive."},

@@ -46,14 +46,12 @@ func (d *Diff) explain(c Change) string {
 
 // sentence lists the changes for the worse that are parts of c.
 func (d *Diff) sentence(c Change, isPart func(Change, *Result) bool) string {
+	parts := slices.DeleteFunc(Regressions(d.Changes), func(part Change) bool {
+		return part.Name == c.Name && part.Unit() == c.Unit() || !isPart(part, part.result())
+	})
 	var all []string
-	for _, part := range Regressions(d.Changes) {
-		if part.Name == c.Name && part.Unit() == c.Unit() || !isPart(part, part.result()) {
-			continue
-		}
-		if text := part.headline() + " " + part.effect(); !slices.Contains(all, text) {
-			all = append(all, text)
-		}
+	for _, h := range headlinesOf(parts) {
+		all = append(all, h.name+" "+effects(h.changes))
 	}
 	if len(all) > 4 {
 		all = append(all[:3], fmt.Sprintf("%d more", len(all)-3))

@@ -1,11 +1,13 @@
 package reports
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 )
@@ -34,6 +36,7 @@ type page struct {
 	Profile           *figure
 	NoProfile         string // why there is none
 	Tables            []figure
+	ManyFigures       bool
 	Bench             string   // every sample, as benchmark text
 	Method            string   // what the environment says of it, or ""
 	Modes             []string // inline, split: as the benchmarks name them
@@ -64,13 +67,19 @@ type changed struct {
 type changeGroup struct {
 	Title  string
 	Folded bool
+	Count  int
 	Rows   []changeRow
 }
 
+// changeRow is the changes that go by one headline.
 type changeRow struct {
-	Subject, Old, New, Unit, Effect, Bounds, P, Why string
-	Worse                                           bool
+	Headline, Effects, Cases, Why string
+	Worse                         bool
+	First                         changeCase // the largest
+	Rest                          []changeCase
 }
+
+type changeCase struct{ Circumstances, Old, New, Unit, Effect, Bounds, P string }
 
 // figure is one plot and its part of the table.
 type figure struct {
@@ -119,6 +128,7 @@ func (r *Report) page() (*page, error) {
 		Second:      r.second(),
 		Caveats:     r.caveats(),
 		Changes:     r.changed(),
+		ManyFigures: len(r.Results.Results) > 40,
 		Checks:      r.Results.Checks,
 		NoProfile:   environment["profile"],
 		Bench:       bench.String(),
@@ -189,21 +199,46 @@ func (r *Report) changed() *changed {
 		return nil
 	}
 	all := &changed{Settings: r.Diff.settings(), Repeated: r.Diff.Again != nil}
-	for _, c := range r.Diff.Changes {
-		if n := len(all.Groups); n == 0 || all.Groups[n-1].Title != outcomeTitle(c.Outcome) {
-			all.Groups = append(all.Groups, changeGroup{Title: outcomeTitle(c.Outcome), Folded: c.Outcome != Regressed && c.Outcome != Improved})
+	for _, o := range outcomes {
+		of := slices.DeleteFunc(slices.Clone(r.Diff.Changes), func(c Change) bool { return c.Outcome != o })
+		if len(of) == 0 {
+			continue
 		}
-		row := changeRow{
-			Subject: c.subject(), Old: median(c.Old), New: median(c.New), Unit: c.Unit(),
-			Effect: c.effect(), Bounds: c.bounds(), P: c.probability(), Why: c.Why, Worse: c.Outcome == Regressed,
+		group := changeGroup{Title: outcomeTitle(o), Folded: o != Regressed && o != Improved, Count: len(of)}
+		for _, h := range headlinesOf(of) {
+			group.Rows = append(group.Rows, r.changeRow(h))
 		}
-		if row.Worse {
-			row.Why = r.Diff.explain(c)
-		}
-		group := &all.Groups[len(all.Groups)-1]
-		group.Rows = append(group.Rows, row)
+		all.Groups = append(all.Groups, group)
 	}
 	return all
+}
+
+// changeRow lays out the changes of one headline and outcome, the largest first.
+func (r *Report) changeRow(h headline) changeRow {
+	slices.SortStableFunc(h.changes, func(a, b Change) int { return cmp.Compare(math.Abs(b.Effect), math.Abs(a.Effect)) })
+	first := h.changes[0]
+	row := changeRow{Headline: h.name, Effects: effects(h.changes), Why: first.Why, Worse: first.Outcome == Regressed}
+	if row.Worse {
+		row.Why = r.Diff.explain(first)
+	}
+	for i, c := range h.changes {
+		one := changeCase{c.circumstances(), median(c.Old), median(c.New), c.Unit(), c.effect(), c.bounds(), c.probability()}
+		if i == 0 {
+			row.First = one
+		} else {
+			row.Rest = append(row.Rest, one)
+		}
+	}
+	cases := 0
+	for _, c := range r.Diff.Changes {
+		if c.headline() == h.name && c.Unit() == h.unit {
+			cases++
+		}
+	}
+	if cases > 1 {
+		row.Cases = fmt.Sprintf("in %d of %d cases", len(h.changes), cases)
+	}
+	return row
 }
 
 func outcomeTitle(o Outcome) string {

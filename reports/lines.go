@@ -56,7 +56,7 @@ const (
 )
 
 func lookOf(s series, i int) look {
-	shapes := []draw.GlyphDrawer{draw.CircleGlyph{}, draw.SquareGlyph{}, draw.TriangleGlyph{}, draw.RingGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}}
+	shapes := []draw.GlyphDrawer{draw.CircleGlyph{}, draw.PyramidGlyph{}, draw.BoxGlyph{}, draw.CrossGlyph{}, draw.PlusGlyph{}, draw.RingGlyph{}}
 	dashes := [][]vg.Length{nil, {6, 2}, {2, 2}, {7, 2, 1.5, 2}, {4, 4}}
 	tone := seriesTones[i%len(seriesTones)]
 	if rank := rankOf(s.value); rank < len(datapaths) {
@@ -250,16 +250,20 @@ func (l *plottedLine) Plot(canvas draw.Canvas, p *plot.Plot) {
 	}
 }
 
+// value writes a figure with its unit, by itself: "1.01 M", "66.0 ns".
+func (c chart) value(v float64) string {
+	scale := scaleOf(v, c.unit)
+	return scale.format(v) + scale.letter + c.unit.short
+}
+
 // course says in one sentence how the lines run.
 func (c chart) course() string {
 	var clauses []string
 	for _, s := range c.lines {
 		first, last := s.points[0], s.points[len(s.points)-1]
-		scale := scaleOf(max(first.Median, last.Median), c.unit)
-		value := func(v float64) string { return scale.format(v) + scale.letter + c.unit.short }
-		clause := s.name + " " + value(first.Median)
+		clause := s.name + " " + c.value(first.Median)
 		if len(s.points) > 1 {
-			clause += " to " + value(last.Median)
+			clause += " to " + c.value(last.Median)
 		}
 		if first.Low > 0 && last.Low > 0 && len(s.points) > 1 {
 			if grown := last.Median / first.Median; first.High < last.Low || last.High < first.Low {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -46,6 +47,12 @@ func (r *Report) readProfile(dir string) {
 	r.profile = p
 }
 
+// bpfProgram is how the kernel names a program: with a hash of it before the name.
+var bpfProgram = regexp.MustCompile(`^bpf_prog_[0-9a-f]{16}_`)
+
+// idle is the command of a CPU that has nothing to do.
+const idle = "swapper"
+
 // parseProfile reads what perf script prints: a line for each sample that begins at
 // the margin with the command, then its call chain, innermost first, then an empty line.
 func parseProfile(text []byte) *profile {
@@ -53,7 +60,7 @@ func parseProfile(text []byte) *profile {
 	var chain []string
 	command := ""
 	flush := func() {
-		if command != "" && len(chain) > 0 {
+		if command != "" && command != idle && len(chain) > 0 {
 			slices.Reverse(chain)
 			p.add(append([]string{command}, chain...))
 		}
@@ -77,11 +84,14 @@ func parseProfile(text []byte) *profile {
 				function = function[:i]
 			}
 			if function != "[unknown]" {
-				chain = append(chain, function)
+				chain = append(chain, bpfProgram.ReplaceAllString(function, "BPF "))
 			}
 		}
 	}
 	flush()
+	for len(p.root.calls) == 1 && p.root.own == 0 {
+		p.root = *p.root.calls[0] // what every sample has says nothing
+	}
 	p.depth = p.root.depth()
 	return p
 }
@@ -163,7 +173,7 @@ func (p *profile) drawCalls(canvas draw.Canvas, f *frame, x, y, perSample vg.Len
 // flameTone tells BPF programs and packet filters from the rest.
 func flameTone(name string) tone {
 	switch {
-	case strings.HasPrefix(name, "bpf_prog_"):
+	case strings.HasPrefix(name, "BPF "):
 		return sky
 	case strings.HasPrefix(name, "nf_") || strings.HasPrefix(name, "nft_") || strings.HasPrefix(name, "ipt_"):
 		return rose

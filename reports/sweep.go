@@ -205,7 +205,7 @@ func axisWords(param string) string {
 	case "size":
 		return "bytes per packet"
 	case quantile:
-		return "the part of all that took no longer"
+		return "percentile"
 	}
 	return strings.ReplaceAll(param, "-", " ")
 }

@@ -12,6 +12,9 @@ import (
 // pastNights is how many earlier runs a trend goes back.
 const pastNights = 60
 
+// nightAxis is what trends run along.
+const nightAxis = "nights"
+
 // timeOf is when a run was, or the beginning of time.
 func timeOf(r *Results) time.Time {
 	at, _ := time.Parse(time.RFC3339, r.Environment["time"])
@@ -35,6 +38,9 @@ func (r *Report) trends() (charts []chart) {
 	for _, k := range kinds {
 		told := toldApartBy(valuesOf(members[k]))
 		c := chart{name: "trend-" + k.fileName(kinds), benchmark: benchmarkOf(k.benchmark), unit: unitOf(k.unit)}
+		if c.unit.isCount() {
+			c.benchmark.words = k.unit
+		}
 		case_ := trendCase(members[k])
 		for _, like := range case_ {
 			for _, night := range nights {
@@ -49,7 +55,7 @@ func (r *Report) trends() (charts []chart) {
 		if shared := nameOf(case_[0].Params, told); shared != "" {
 			c.shared = strings.Split(shared, " · ")
 		}
-		c.axis = &axis{words: "nights", at: func(x float64) float64 { return x }, label: dayLabel}
+		c.axis = &axis{words: nightAxis, at: func(x float64) float64 { return x }, label: dayLabel}
 		charts = append(charts, c)
 	}
 	return charts
@@ -79,18 +85,12 @@ func (c chart) career() string {
 	for _, s := range c.lines {
 		nights = max(nights, len(s.points))
 		last := s.points[len(s.points)-1]
-		least, most := last, last
-		for _, p := range s.points {
-			if p.Median < least.Median {
-				least = p
-			}
-			if p.Median > most.Median {
-				most = p
-			}
+		clause := s.name + " " + c.value(last.Median) + " now"
+		if before := s.points[:len(s.points)-1]; len(before) > 0 {
+			byMedian := func(a, b point) int { return cmp.Compare(a.Median, b.Median) }
+			clause += ", " + c.value(slices.MinFunc(before, byMedian).Median) + " to " + c.value(slices.MaxFunc(before, byMedian).Median) + " before"
 		}
-		scale := scaleOf(most.Median, c.unit)
-		value := func(p point) string { return scale.format(p.Median) + scale.letter + c.unit.short }
-		clauses = append(clauses, fmt.Sprintf("%s %s now, %s to %s before and now", s.name, value(last), value(least), value(most)))
+		clauses = append(clauses, clause)
 	}
 	return fmt.Sprintf("Over %d runs: %s.", nights, strings.Join(clauses, "; "))
 }

@@ -145,6 +145,8 @@ func phrase(param, value string) string {
 		return value
 	case "family":
 		return strings.Replace(value, "ip", "IP", 1)
+	case program, "case":
+		return value
 	case quantile:
 		return "p" + strings.TrimPrefix(value, "p")
 	case "mode":
