@@ -23,6 +23,9 @@ func ReadFile(path string) ([]*Suite, error) {
 
 // ReadSuites is ReadFile for a file that is in memory already. Names of other files in it are relative to the folder of path.
 func ReadSuites(path string, content []byte) ([]*Suite, error) {
+	if filepath.Ext(path) == ".json" {
+		content = plainJSON(content)
+	}
 	documents, err := parse(path, content)
 	if err != nil {
 		return nil, err

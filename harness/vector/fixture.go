@@ -1,6 +1,7 @@
 package vector
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -66,7 +67,7 @@ func (f *Fixtures) load(dir, name string) error {
 	if err != nil {
 		return f.at("").errorf("the fixtures cannot be read: %w", err)
 	}
-	documents, err := parse(path, content)
+	documents, err := parse(path, plainJSON(content))
 	if err != nil {
 		return err
 	}
@@ -75,6 +76,9 @@ func (f *Fixtures) load(dir, name string) error {
 	}
 	return read(documents[0], &f.List)
 }
+
+// plainJSON is JSON as YAML: a tab is no white space there. Within a text JSON has none.
+func plainJSON(content []byte) []byte { return bytes.ReplaceAll(content, []byte("\t"), []byte(" ")) }
 
 // vectors are the fixtures as vectors, those of a group one after the other.
 func (f *Fixtures) vectors() (Vectors, error) {
