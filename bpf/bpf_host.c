@@ -37,7 +37,7 @@ static __always_inline int encapsulate_from_netdev(struct context *ctx, const st
 SEC("tc")
 int from_netdev(struct context *ctx)
 {
-	__u32 received = DSR_NOTHING;
+	__u32 received;
 	const struct endpoint *pod;
 	struct ct_entry *entry = NULL;
 	struct packet *pkt = packet_of();
@@ -49,13 +49,11 @@ int from_netdev(struct context *ctx)
 		return CTX_DROP;
 	if (!ctx_for_us(ctx))
 		return pass(ctx, POINT_FROM_NETDEV);
-	if (config.dsr) {
-		received = dsr_receive(ctx);
-		if (received == DSR_STACK)
-			return pass(ctx, POINT_FROM_NETDEV);
-		if (received != DSR_NOTHING && received != DSR_BACKEND)
-			return drop(ctx, POINT_FROM_NETDEV, received);
-	}
+	received = dsr_try(ctx);
+	if (received == DSR_STACK)
+		return pass(ctx, POINT_FROM_NETDEV);
+	if (received != DSR_NOTHING && received != DSR_BACKEND)
+		return drop(ctx, POINT_FROM_NETDEV, received);
 	kind = parse(ctx, pkt);
 	if (kind == KIND_INVALID)
 		return drop(ctx, POINT_FROM_NETDEV, DROP_INVALID);

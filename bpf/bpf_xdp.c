@@ -99,7 +99,7 @@ static __always_inline int xdp_encapsulate(struct context *ctx, const struct pac
 SEC("xdp")
 int xdp_entry(struct context *ctx)
 {
-	__u32 received = DSR_NOTHING;
+	__u32 received;
 	struct packet *pkt = packet_of();
 	struct ct_entry *entry;
 	enum packet_kind kind;
@@ -109,13 +109,11 @@ int xdp_entry(struct context *ctx)
 		return CTX_DROP;
 	if (!ctx_for_us(ctx))
 		return pass(ctx, POINT_XDP);
-	if (config.dsr) {
-		received = dsr_receive(ctx);
-		if (received == DSR_STACK)
-			return pass(ctx, POINT_XDP);
-		if (received != DSR_NOTHING && received != DSR_BACKEND)
-			return drop(ctx, POINT_XDP, received);
-	}
+	received = dsr_try(ctx);
+	if (received == DSR_STACK)
+		return pass(ctx, POINT_XDP);
+	if (received != DSR_NOTHING && received != DSR_BACKEND)
+		return drop(ctx, POINT_XDP, received);
 	kind = parse(ctx, pkt);
 	if (kind == KIND_FRAGMENT)
 		kind = fragment_find(ctx);

@@ -145,6 +145,12 @@ __noinline int dsr_receive(struct context *ctx)
 	return reason ? reason : DSR_BACKEND;
 }
 
+/* dsr_receive(), and no call where there is nothing for it. */
+static __always_inline int dsr_try(struct context *ctx)
+{
+	return config.dsr && encap_may_be(ctx) ? dsr_receive(ctx) : DSR_NOTHING;
+}
+
 /* Forgets what is known of slow_path.tuple's flow: the balancing node has chosen another backend. */
 __noinline int dsr_forget(struct context *ctx)
 {

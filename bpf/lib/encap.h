@@ -126,6 +126,16 @@ static __always_inline bool encap_is_protocol(__u8 proto)
 	return proto == IPPROTO_IPIP || proto == IPPROTO_IPV6;
 }
 
+/* Whether encap_read() could find something, for every packet to ask: one byte says no. */
+static __always_inline bool encap_may_be(struct context *ctx)
+{
+	const struct ethhdr *eth = ctx_header(ctx, 0, sizeof(*eth));
+	bool ipv6 = eth && eth->h_proto == bpf_htons(ETH_P_IPV6);
+	const struct iphdr *ip = ctx_header(ctx, L3_OFF, sizeof(*ip));
+
+	return ip && encap_is_protocol(ipv6 ? ((const struct ipv6hdr *)ip)->nexthdr : ip->protocol);
+}
+
 /* Reads the header before an encapsulated packet; false when there is none. */
 static __always_inline bool encap_read(struct context *ctx, struct encap_header *header)
 {
