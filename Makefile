@@ -3,6 +3,10 @@
 GO        ?= go
 OUT       ?= out/bench
 TESTFLAGS ?=
+
+# Of the nightly run: the folder that keeps the nights, and flags of skbench bench.
+NIGHTS    ?= out/nightly
+BENCH     ?=
 KILLS     ?= 100
 STORM     ?= 1000000
 MUTANTSFLAGS ?=
@@ -14,7 +18,7 @@ MATRIXFLAGS ?=
 comma       := ,
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help bench test matrix matrix-quick test-vm race residue storm mutants check generate setup setup-test setup-dev clean root-%
+.PHONY: help bench nightly test matrix matrix-quick test-vm race residue storm mutants check generate setup setup-test setup-dev clean root-%
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +26,10 @@ help: ## say what can be made
 bench: root-bench setup ## the main job: XDP, TC and iptables side by side, as a page with plots
 	$(GO) build -o skbench .
 	./skbench bench --out $(OUT)
+
+nightly: root-nightly setup ## all benchmarks, compared with the last good night in out/nightly; BENCH='--quick' takes two minutes
+	$(GO) build -o skbench .
+	ci/nightly.sh $(NIGHTS) $(BENCH)
 
 test: root-test setup setup-test ## all tests
 	$(GO) test -count=1 $(TESTFLAGS) ./...

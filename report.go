@@ -63,9 +63,9 @@ func (c *mergeCommand) Run() error {
 
 type renderCommand struct {
 	Path    string `arg:"" help:"Folder of a run or matrix, its results.json, or Go benchmark text." placeholder:"DIR|FILE"`
-	Against string `help:"The run to compare with." placeholder:"DIR"`
+	Against string `help:"The run to compare with; the last good one of --history otherwise." placeholder:"DIR"`
 	Again   string `help:"A repetition of the run, which must show a change for the worse, too." placeholder:"DIR"`
-	History string `help:"Folder with earlier runs, for the trend." placeholder:"DIR"`
+	History string `help:"Folder with a folder for each earlier run, for the trend." placeholder:"DIR"`
 	Out     string `help:"Folder to write to; the run's own otherwise." placeholder:"DIR"`
 }
 

@@ -114,6 +114,11 @@ func incomparable(old, new *Results) string {
 			return fmt.Sprintf("the %s run is not to be trusted: %s", run.name, reason)
 		}
 	}
+	return differentMachine(old, new)
+}
+
+// differentMachine says in what the machines of two runs differ, or "".
+func differentMachine(old, new *Results) string {
 	for _, key := range []string{"cpu", "cpus", "goarch"} {
 		if a, b := old.Environment[key], new.Environment[key]; a != b {
 			return fmt.Sprintf("the runs are from different machines: %s is %q in the old and %q in the new", key, a, b)

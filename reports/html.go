@@ -130,7 +130,7 @@ func (r *Report) page() (*page, error) {
 		Changes:     r.changed(),
 		ManyFigures: len(r.Results.Results) > 40,
 		Checks:      r.Results.Checks,
-		NoProfile:   environment["profile"],
+		NoProfile:   r.noProfile,
 		Bench:       bench.String(),
 		Method:      environment["method"],
 		Incomplete:  incomplete(r.Results),
@@ -324,7 +324,7 @@ func caveat(results *Results) string {
 func entries(environment map[string]string) (all []entry) {
 	keys := slices.Clone(environmentKeys)
 	for _, key := range slices.Sorted(maps.Keys(environment)) {
-		if !slices.Contains(keys, key) && key != "method" && key != "profile" {
+		if !slices.Contains(keys, key) && key != "method" {
 			keys = append(keys, key)
 		}
 	}

@@ -15,7 +15,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// profileFile is what perf script printed of a recording with call chains, beside the results.
+// profileFile is what perf script printed of a recording with call chains, beside the
+// results; or one line that begins with # and says why there is none.
 const profileFile = "profile.perf"
 
 // profile is where a run's CPU time went: a tree of calls, drawn as a flame graph with
@@ -37,6 +38,10 @@ type frame struct {
 func (r *Report) readProfile(dir string) {
 	text, err := os.ReadFile(filepath.Join(dir, profileFile))
 	if err != nil {
+		return
+	}
+	if why, ok := strings.CutPrefix(string(text), "# "); ok && !strings.Contains(strings.TrimSpace(why), "\n") {
+		r.noProfile = strings.TrimSpace(why)
 		return
 	}
 	p := parseProfile(text)

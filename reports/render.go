@@ -37,6 +37,9 @@ func (r *Report) write(dir string) error {
 			return err
 		}
 	}
+	if err := r.mark(dir); err != nil {
+		return err
+	}
 	if _, err := os.Stat(filepath.Join(dir, resultsFile)); errors.Is(err, os.ErrNotExist) {
 		return r.Results.Write(dir)
 	}

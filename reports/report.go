@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,7 +10,7 @@ import (
 
 // Options say what a run is set beside.
 type Options struct {
-	Against string // the run that it is compared with: a folder or file, or ""
+	Against string // the run that it is compared with: a folder or file; "" for the last good one of the history
 	Again   string // a repetition of the run, which must show a regression too, or ""
 	History string // a folder with a folder for each earlier run, for the trend, or ""
 	Out     string // where the page goes: "" for the run's own folder
@@ -27,6 +26,7 @@ type Report struct {
 	unread     []Problem // of what it is set beside
 	uncompared *Problem  // why it cannot be compared with what it should be
 	profile    *profile
+	noProfile  string // why there is none, or ""
 }
 
 // Render reads a run, in a folder or a file of its own, and writes its report:
@@ -43,12 +43,14 @@ func Render(path string, o Options) (*Report, error) {
 		dir = filepath.Dir(path)
 	}
 	r := newReport(results)
-	if err := r.compare(o); err != nil {
+	last, err := r.readPast(o.History)
+	if err != nil {
 		return nil, err
 	}
-	if err := r.readPast(o.History); err != nil {
-		return nil, err
+	if o.Against == "" {
+		o.Against = last
 	}
+	r.compare(o)
 	r.readProfile(dir)
 	if o.Out != "" {
 		dir = o.Out
@@ -64,16 +66,16 @@ func newReport(results *Results) *Report {
 }
 
 // compare sets the run beside another one, and its repetition beside that.
-func (r *Report) compare(o Options) error {
+func (r *Report) compare(o Options) {
 	if o.Against == "" {
-		return nil
+		return
 	}
 	old, err := ReadResults(o.Against)
 	if err != nil {
 		p := asProblem(o.Against, err)
 		r.uncompared = &p
 		r.unread = append(r.unread, p)
-		return nil
+		return
 	}
 	var again *Results
 	if o.Again != "" {
@@ -82,35 +84,6 @@ func (r *Report) compare(o Options) error {
 		}
 	}
 	r.Diff = NewDiff(old, r.Results, again)
-	return nil
-}
-
-// readPast reads the runs below a folder, the oldest first. The run itself is none of them.
-func (r *Report) readPast(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.Name() != resultsFile {
-			return err
-		}
-		past, err := ReadResults(path)
-		switch {
-		case err != nil:
-			r.unread = append(r.unread, asProblem(path, err))
-		case past.Environment["time"] != r.Results.Environment["time"]:
-			r.unread = append(r.unread, past.Problems...)
-			r.Past = append(r.Past, past)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("the history is not readable: %w", err)
-	}
-	slices.SortStableFunc(r.Past, func(a, b *Results) int {
-		return timeOf(a).Compare(timeOf(b))
-	})
-	return nil
 }
 
 // asProblem keeps the place that an error may name.
