@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func TestHandOver(t *testing.T) {
 		// The client is established before there is a socket at the other end: the listener waits for data first.
 		t.Run(fmt.Sprintf("%s/one end is followed first", f), func(t *testing.T) {
 			listener := s.listen(t, f, "b")
-			onSocket(t, listener.(*net.TCPListener), func(fd int) error {
+			onSocket(t, listener.(syscall.Conn), func(fd int) error {
 				return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 10)
 			})
 			client := s.dial(t, "a", listener.Addr())
