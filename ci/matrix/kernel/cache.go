@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -79,12 +80,16 @@ func (c *Cache) get(ctx context.Context, k Kernel) (*Ready, error) {
 	folder := filepath.Join(kernels, key)
 	ready, err := open(folder)
 	if err == nil {
+		used(folder)
 		return ready, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		c.say("the cached kernel %s is broken (%v): fetching it again", k.Name, err)
 	}
-	return c.make(ctx, k, folder)
+	if ready, err = c.make(ctx, k, folder); err != nil {
+		return nil, err
+	}
+	return ready, c.prune(time.Now())
 }
 
 func (c *Cache) say(format string, args ...any) {
@@ -155,6 +160,7 @@ func open(folder string) (*Ready, error) {
 func (c *Cache) fromPackages(ctx context.Context, k Kernel, into string) (*unpacked, error) {
 	c.say("fetching kernel %s", k.Name)
 	// The indexes of one suite are all that is asked for, so that one that is out of reach hinders no other.
+	defer used(filepath.Join(c.Dir, "apt", k.Suite))
 	source := &apt{dir: filepath.Join(c.Dir, "apt", k.Suite), mirror: c.Mirror, suites: []string{k.Suite}}
 	if err := source.prepare(ctx); err != nil {
 		return nil, err

@@ -5,14 +5,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/skbench/skbench/ci/matrix/initramfs"
 )
@@ -244,6 +247,67 @@ func TestKilledFetchIsSweptUp(t *testing.T) {
 	_, err := c.Get(t.Context(), Kernel{Name: "mine", Folder: kernelFolder(t, "7.9.1", "7.9.1")})
 	require.NoError(t, err)
 	require.NoDirExists(t, half)
+}
+
+// TestOldKernelsGo has a list that moved on, again and again, and one kernel that nobody has asked for since long.
+func TestOldKernelsGo(t *testing.T) {
+	c := Cache{Dir: t.TempDir()}
+	now := time.Now()
+	old := func(entry string, since time.Duration) string {
+		folder := filepath.Join(c.Dir, entry)
+		require.NoError(t, os.MkdirAll(folder, 0o755))
+		require.NoError(t, os.Chtimes(folder, now.Add(-since), now.Add(-since)))
+		return folder
+	}
+	const day = 24 * time.Hour
+	forgotten, suite := old("kernels/5.4-0123456789abcdef", 15*day), old("apt/buster", 15*day)
+	other, apt := old("kernels/6.1-0123456789abcdef", 13*day), old("apt/bookworm", 13*day)
+	versions := []string{old("kernels/mine-1111111111111111", time.Hour), old("kernels/mine-2222222222222222", 2*time.Hour), old("kernels/mine-3333333333333333", 3*time.Hour)}
+
+	ready, err := c.Get(t.Context(), Kernel{Name: "mine", Folder: kernelFolder(t, "7.9.1", "7.9.1")})
+	require.NoError(t, err)
+	require.FileExists(t, ready.Image)
+	for _, gone := range []string{forgotten, suite, versions[2]} {
+		require.NoDirExists(t, gone)
+	}
+	for _, kept := range []string{other, apt, versions[0], versions[1]} {
+		require.DirExists(t, kept)
+	}
+
+	// What is used stays.
+	folder := filepath.Dir(ready.Image)
+	require.NoError(t, os.Chtimes(folder, now.Add(-15*day), now.Add(-15*day)))
+	_, err = c.Get(t.Context(), Kernel{Name: "5.10", Folder: kernelFolder(t, "5.10.1", "5.10.1")})
+	require.NoError(t, err)
+	require.NoDirExists(t, folder)
+}
+
+// TestNoSpace has a cache on a file system that is full.
+func TestNoSpace(t *testing.T) {
+	dir := t.TempDir()
+	c := Cache{Dir: dir}
+	folder := kernelFolder(t, "7.9.1", "7.9.1")
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "vmlinuz"), fakeBzImage("7.9.1", make([]byte, 1<<20)), 0o644))
+	failed := make(chan error)
+	left := make(chan []os.DirEntry, 1)
+	go func() {
+		runtime.LockOSThread() // Never unlocked: the thread ends, and what it mounted with it.
+		err := errors.Join(unix.Unshare(unix.CLONE_FS|unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+			unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"))
+		if err == nil {
+			_, err = c.Get(t.Context(), Kernel{Name: "mine", Folder: folder})
+			kernels, _ := os.ReadDir(filepath.Join(dir, "kernels"))
+			left <- kernels
+		}
+		failed <- err
+	}()
+	err := <-failed
+	if errors.Is(err, unix.EPERM) {
+		t.Skip("needs root, to mount a small file system")
+	}
+	require.ErrorContains(t, err, "no space left on device: make room in "+dir+", or choose another folder with XDG_CACHE_HOME")
+	require.NotContains(t, err.Error(), "\n", "one sentence")
+	require.Empty(t, <-left, "nothing is half made")
 }
 
 func TestPackageThatIsNone(t *testing.T) {
