@@ -20,7 +20,9 @@ func main() {
 		exitOn(load())
 		return
 	}
-	exitOn(watch())
+	self, err := os.Executable()
+	exitOn(err)
+	exitOn(watch(exec.Command(self, "load"), patience))
 }
 
 func exitOn(err error) {
@@ -31,18 +33,13 @@ func exitOn(err error) {
 }
 
 // watch lets a child load a program. Nothing of the child's is waited for when it is stuck, and it shares no pipe whose end a caller awaits.
-func watch() error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
+func watch(cmd *exec.Cmd, patience time.Duration) error {
 	said, err := os.CreateTemp("", "canload-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(said.Name())
 	defer said.Close()
-	cmd := exec.Command(self, "load")
 	cmd.Stderr = said
 	if err := cmd.Start(); err != nil {
 		return err
