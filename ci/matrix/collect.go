@@ -137,6 +137,8 @@ func (c *collector) event(name cellName, e event) {
 			test.cell.State, test.cell.Feature = job.State(e.Key), e.Value
 		case "since":
 			test.cell.Since = e.Value
+		case "finding":
+			c.finding(e.Value)
 		}
 	case "output":
 		test.failed = test.failed || strings.HasPrefix(strings.TrimSpace(e.Output), "--- FAIL: ")
@@ -149,6 +151,19 @@ func (c *collector) event(name cellName, e event) {
 		}
 		test.cell.Seconds = e.Elapsed
 		c.finish(name, test, e.Action)
+	}
+}
+
+// finding takes an answer about a feature, once: a test that took the guest down is run again in part.
+func (c *collector) finding(text string) {
+	var found feature.Finding
+	if err := json.Unmarshal([]byte(text), &found); err != nil {
+		c.odd("finding " + text + ": " + err.Error())
+		return
+	}
+	same := func(other feature.Finding) bool { return other.Kind == found.Kind && other.Name == found.Name }
+	if !slices.ContainsFunc(c.column.Features, same) {
+		c.column.Features = append(c.column.Features, found)
 	}
 }
 

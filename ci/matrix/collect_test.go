@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/skbench/skbench/ci/matrix/job"
+	"github.com/skbench/skbench/harness/feature"
 )
 
 // story gives a collector records, written one a line: "> step" starts one, "< step: how" ends it, "! text" is a splat, "x state: why" cuts, and all
@@ -159,6 +160,18 @@ func TestCells(t *testing.T) {
 			require.Equal(t, test.ended, c.ended["s"])
 		})
 	}
+}
+
+func TestFindingsAreTakenOnce(t *testing.T) {
+	c := newCollector(&Column{Name: "k"}, t.TempDir(), func(string) {})
+	lines := `> s
+		run A
+		attr A finding={"kind":"hook","name":"TCX","state":"no","reason":"first in Linux 6.6"}
+		attr A finding={"kind":"helper","name":"TCX","state":"yes"}`
+	story(t, c, lines)
+	story(t, c, lines)
+	require.Len(t, c.column.Features, 2)
+	require.Equal(t, feature.Finding{Kind: feature.Hook, Name: "TCX", State: feature.No, Reason: "first in Linux 6.6"}, c.column.Features[0])
 }
 
 func TestFilesStayBelowTheirFolder(t *testing.T) {

@@ -81,5 +81,25 @@ func TestEveryEnd(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "R1 is no pointer", string(text))
 	require.NoError(t, m.Write(o.Out))
+}
 
+// TestResultsBySerialPort runs a guest that has no virtio: what it tells, and the files that it sends, come all the same.
+func TestResultsBySerialPort(t *testing.T) {
+	needQEMU(t)
+	o := options(t)
+	o.Suites, o.Run, o.withoutVirtio = []string{"ci/matrix/testdata/suite"}, "^TestPasses$|^TestFails$", true
+	m, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Empty(t, m.Kernels[0].Problem, m.Kernels[0].Console)
+	require.Equal(t, 1, m.Kernels[0].Boots)
+	states := map[string]job.State{}
+	for _, c := range m.Kernels[0].Cells {
+		states[c.Name] = c.State
+		if c.Name == "TestFails/bad" {
+			require.Contains(t, c.Log, "R1 is no pointer", "the verifier's log came with the test that names it")
+		}
+	}
+	require.Equal(t, map[string]job.State{
+		"TestPasses": job.Pass, "TestPasses/part": job.Pass, "TestFails": job.Fail, "TestFails/good": job.Pass, "TestFails/bad": job.Fail,
+	}, states)
 }

@@ -36,6 +36,8 @@ type Options struct {
 	Out string
 	// Progress is told what is going on, from any goroutine; may be nil.
 	Progress func(string)
+
+	withoutVirtio bool // guests tell by the serial port
 }
 
 // Shard is one part of a matrix: every Of-th kernel. The zero value is all of it.
@@ -131,6 +133,11 @@ func makePlan(ctx context.Context, o Options, into string) (*plan, []error, erro
 	return p, problems, nil
 }
 
+// asksFeatures tells whether the tests of package feature run, which tell what they find.
+func (p *plan) asksFeatures() bool {
+	return slices.ContainsFunc(p.suites, func(s suite) bool { return s.name == featureSuite && s.only == "" })
+}
+
 // patience is how long a step may take by the guest's clock. Tests that hang are found sooner, by their silence.
 const patience = time.Hour
 
@@ -161,7 +168,9 @@ func (p *plan) job(at places, c *collector, slowdown int) job.Job {
 		}
 		add(job.Step{Name: s.name, Command: command, Dir: at.suite(s)})
 	}
-	add(job.Step{Name: "features", Command: probe("features")})
+	if !p.asksFeatures() {
+		add(job.Step{Name: "features", Command: probe("features")})
+	}
 	if p.ours {
 		add(job.Step{Name: "object skbench", Command: probe("datapath")})
 	}

@@ -186,7 +186,7 @@ func (r *run) guests(ctx context.Context, k kernel.Kernel, c *collector) error {
 			return err
 		}
 		machine := vm.Machine{Image: ready.Image, Initramfs: root, Accelerator: r.accelerator, MemoryMiB: r.MemoryMiB, Console: console, Limit: limit,
-			Silence: cmp.Or(r.Silence, silence)}
+			Silence: cmp.Or(r.Silence, silence), WithoutVirtio: r.withoutVirtio}
 		r.say(fmt.Sprintf("kernel %s: booting %s", k.Name, ready.Release))
 		c.started, c.step = time.Now(), ""
 		c.column.Boots++

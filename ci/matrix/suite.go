@@ -29,7 +29,9 @@ type suite struct {
 
 // standard are the suites that run when none is named: the datapath's behaviour, on labs and packet by packet, and the table of features held
 // against the probes.
-var standard = []string{"scenarios", "bpf/testdata", "harness/feature"}
+var standard = []string{"scenarios", "bpf/testdata", featureSuite}
+
+const featureSuite = "harness/feature"
 
 // builder builds what runs on the kernels: statically, since a guest has no libraries but those that it is given.
 type builder struct {

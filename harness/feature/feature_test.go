@@ -26,6 +26,9 @@ func TestTableAgreesWithThisKernel(t *testing.T) {
 	carriesBack := strings.Contains(release, ".el") // Red Hat's kernels have features of later releases.
 
 	for _, found := range Report() {
+		text, err := json.Marshal(found)
+		require.NoError(t, err)
+		t.Attr("finding", string(text)) // so that a run over many kernels has its table without asking each of them twice
 		t.Run(found.Name, func(t *testing.T) {
 			switch {
 			case found.State == Yes:

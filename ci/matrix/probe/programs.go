@@ -57,6 +57,13 @@ func programs(suite string, spec *ebpf.CollectionSpec) (cells []job.Cell) {
 	return cells
 }
 
+// The verifier looks at no hash's size, and to make large ones for each program would take longer than to verify it.
+const fewEntries = 1024
+
+var hashes = []ebpf.MapType{
+	ebpf.Hash, ebpf.PerCPUHash, ebpf.LRUHash, ebpf.LRUCPUHash, ebpf.LPMTrie, ebpf.SockHash, ebpf.HashOfMaps,
+}
+
 // one is a program with its maps, and nothing else.
 type one struct {
 	*ebpf.CollectionSpec
@@ -72,6 +79,9 @@ func alone(spec *ebpf.CollectionSpec, name string) one {
 	}
 	for _, m := range spec.Maps {
 		m.Pinning = ebpf.PinNone // Nothing may outlive the probe, or be shared with what is there.
+		if slices.Contains(hashes, m.Type) && len(m.Contents) == 0 {
+			m.MaxEntries = min(m.MaxEntries, fewEntries)
+		}
 		if m.Type == ebpf.ProgramArray {
 			m.Contents = nil // programs that are left out
 		}

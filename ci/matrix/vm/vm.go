@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,8 @@ type Machine struct {
 	Silence time.Duration
 	// Console is the file that the guest's console is written to.
 	Console string
+	// WithoutVirtio leaves the guest but serial ports, as a kernel without virtio does.
+	WithoutVirtio bool
 }
 
 // Accelerator is how a guest's instructions are run.
@@ -73,6 +76,13 @@ func (m Machine) Run(ctx context.Context, each func(job.Record)) (used time.Dura
 	if err != nil {
 		return 0, err
 	}
+	serial, serialEnd, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	defer serial.Close()
+	defer serialEnd.Close()
+	cmd.ExtraFiles = []*os.File{serialEnd}
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
 	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true} // An interrupt at the terminal is ours to pass on.
@@ -81,7 +91,8 @@ func (m Machine) Run(ctx context.Context, each func(job.Record)) (used time.Dura
 	}
 	var heard atomic.Int64 // records so far
 	go m.watch(ctx, cmd.Process.Pid, &heard, stop)
-	done, readErr := read(output, func(r job.Record) {
+	serialEnd.Close() // QEMU has the only one now, so that reading ends with it.
+	done, readErr := readEither(output, serial, func(r job.Record) {
 		heard.Add(1)
 		each(r)
 	})
@@ -133,7 +144,8 @@ var kernelParameters = []string{
 	"console=ttyS0", "loglevel=5", "panic=-1", "oops=panic",
 	"cryptomgr.notests", // each algorithm would test itself when it is first used
 	"nokaslr", "init_on_alloc=0",
-	"mitigations=off", // of no use in a guest of one's own, and dear under emulation
+	"rcupdate.rcu_expedited=1", // else each attachment and namespace that goes waits for ticks to pass
+	"mitigations=off",          // of no use in a guest of one's own, and dear under emulation
 	// A host that others share may not run the guest for many seconds. That is no lockup; the watchdog outside tells one by its processor time.
 	"nowatchdog", "rcupdate.rcu_cpu_stall_timeout=120",
 }
@@ -148,13 +160,44 @@ func (m Machine) args() []string {
 		"-kernel", m.Image, "-initrd", m.Initramfs,
 		"-append", strings.Join(kernelParameters, " "),
 		"-serial", "file:" + m.Console,
+		// The second serial port is for guests that have no other, since it is slow. Of ExtraFiles the first is descriptor 3.
+		"-chardev", "file,id=slow,path=/dev/fd/3", "-serial", "chardev:slow",
 		"-chardev", "stdio,id=records,signal=off",
-		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=records,name=" + job.Port,
+	}
+	if !m.WithoutVirtio {
+		args = append(args, "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=records,name="+job.Port)
 	}
 	if m.Accelerator == KVM {
 		return append(args, "-accel", "kvm")
 	}
 	return append(args, "-accel", "tcg")
+}
+
+// readEither reads records of the one port that the guest sends by: it chooses at its start, and keeps to it.
+func readEither(virtio, serial io.Reader, each func(job.Record)) (done bool, err error) {
+	type end struct {
+		done bool
+		err  error
+	}
+	var one sync.Mutex
+	locked := func(r job.Record) {
+		one.Lock()
+		defer one.Unlock()
+		each(r)
+	}
+	ends := make(chan end, 2)
+	for _, port := range []io.Reader{virtio, serial} {
+		go func() {
+			done, err := read(port, locked)
+			ends <- end{done, err}
+		}()
+	}
+	for range 2 {
+		if e := <-ends; e.done || e.err != nil {
+			return e.done, e.err
+		}
+	}
+	return false, nil
 }
 
 // read calls each for the records, and tells whether the last was that all is done.
