@@ -14,17 +14,26 @@ import (
 )
 
 // TestGeneratedFlows holds the programs against the model over random sequences of packets and changes of services, until
-// 10,000 flows were opened. Every packet goes where the model allows, with right checksums; no two flows share a tuple, each
-// direction undoes the other, and conntrack has two entries for each flow that is left, and no more.
+// 10,000 flows were opened. Every packet goes where the model allows, with right checksums and a hop less; no two flows share a tuple, each
+// direction undoes the other, and conntrack has two entries for each flow that is left, and no more. What fails is shortened, and told as
+// a suite.
 func TestGeneratedFlows(t *testing.T) {
 	t.Parallel()
 	sizes := smallMaps
 	sizes.Flows = 16384  // four times what a sequence opens at most: nothing is evicted
 	sizes.Claims = 65536 // so many that no port is refused for the tuples that it shares a set with
 	r := newRigOf(t, sizes)
+	var last *generated // that which fails, once it is as short as can be
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(reproduce(t, last.sequence))
+		}
+	})
 	for opened := 0; opened < 10_000; {
 		rapid.Check(t, func(rt *rapid.T) {
 			g := newGenerated(generatedTB{t, rt}, r)
+			g.ingress = drawIngress.Draw(rt, "ingress")
+			last = g
 			for range 4 {
 				g.serve(rt)
 			}
@@ -37,7 +46,7 @@ func TestGeneratedFlows(t *testing.T) {
 				"answer":   g.answer,
 				"stray":    g.stray,
 				"expire":   g.expire,
-				"":         func(*rapid.T) { require.Len(g.t, r.checkFlows(g.t), 2*len(g.node.Flows())) },
+				"":         func(*rapid.T) { g.consistent() },
 			})
 			opened += g.opened
 		})
@@ -56,10 +65,12 @@ func (g generatedTB) FailNow()                       { g.sequence.FailNow() }
 
 // generated is one sequence: the programs, and the model that knows what they did.
 type generated struct {
-	t      testing.TB
-	rig    *rig
-	node   model.Node
-	opened int
+	t        testing.TB
+	rig      *rig
+	node     model.Node
+	opened   int
+	ingress  string // what meets packets from outside
+	sequence []played
 }
 
 func newGenerated(t testing.TB, r *rig) *generated {
@@ -88,6 +99,8 @@ func raw(f model.Frontend) bpf.Frontend {
 }
 
 var (
+	// Sequences that fail either way are shortened to such of one program, which suites can say.
+	drawIngress  = rapid.SampledFrom([]string{"XDP", "TC", "either", "either"})
 	drawFamily   = rapid.SampledFrom(families)
 	drawProtocol = rapid.SampledFrom(balanced)
 	drawFrontend = rapid.SampledFrom(frontends)
@@ -101,14 +114,22 @@ func (g *generated) serve(t *rapid.T) {
 	f := familyAt(frontend.Addr)
 	all := []netip.AddrPort{podA.at(f, 8080), podB.at(f, 8080), remote.at(f, 8080), remote2.at(f, 8080), remote.at(f, 8081)}
 	backends := slices.Compact(slices.SortedFunc(slices.Values(rapid.SliceOfN(rapid.SampledFrom(all), 0, 5).Draw(t, "backends")), netip.AddrPort.Compare))
-	g.rig.serve(g.t, bpf.Protocol(frontend.Protocol), frontend.Addr, backends...)
+	g.change(func(r *rig) error {
+		return r.PutService(bpf.Service{Frontend: raw(frontend), Backends: at(backends...), External: true})
+	})
 	g.node.Serve(frontend, backends...)
 }
 
 func (g *generated) withdraw(t *rapid.T) {
 	frontend := drawFrontend.Draw(t, "frontend")
-	require.NoError(g.t, g.rig.DeleteService(raw(frontend)))
+	g.change(func(r *rig) error { return r.DeleteService(raw(frontend)) })
 	g.node.Withdraw(frontend)
+}
+
+// change changes the node's state.
+func (g *generated) change(change func(*rig) error) {
+	g.sequence = append(g.sequence, played{change: change})
+	require.NoError(g.t, change(g.rig))
 }
 
 // open sends the first packets of some flows; a few of them are under way already.
@@ -151,19 +172,47 @@ func (g *generated) expire(t *rapid.T) {
 
 // send sends a packet to the hook that it would come by, and tells the model what happened.
 func (g *generated) send(t *rapid.T, from machine, in model.Flow) {
-	at, to := g.rig.xdp(), node1
+	at, to := atXDP, node1
 	switch {
 	case from.ipv4 == podA.ipv4:
-		at, to = g.rig.fromA(), lxcA
+		at, to = atFromA, lxcA
 	case from.ipv4 == podB.ipv4:
-		at, to = g.rig.fromB(), lxcB
-	case rapid.Bool().Draw(t, "TC"): // whatever XDP did with the flow's other packets
-		at = g.rig.fromNetdev()
+		at, to = atFromB, lxcB
+	case g.ingress == "TC", g.ingress == "either" && rapid.Bool().Draw(t, "TC"): // whatever XDP did with the flow's other packets
+		at = atFromNetdev
 	}
-	out := g.rig.offer(g.t, at, from, to, message(bpf.Protocol(in.Protocol), in.Src, in.Dst))
+	built := g.rig.build(g.t, from, to, message(bpf.Protocol(in.Protocol), in.Src, in.Dst))
+	p := played{at: at, in: in, frame: built.Data, cookie: g.rig.cookie}
+	p.fate, p.out, p.certain = g.node.Right(in)
+	_, known := g.node.Answer(in)
+	if flows := g.node.Flows(); len(flows) <= few {
+		p.known = map[model.Flow]model.Flow{}
+		for _, flow := range flows {
+			answer, _ := g.node.Answer(flow)
+			p.known[flow], p.known[answer] = answer.Reverse(), flow.Reverse()
+		}
+	}
+	p.flows, p.opens = len(g.node.Flows()), !known && (!p.certain || p.fate == model.Local || p.fate == model.Remote)
+	g.sequence = append(g.sequence, p)
+	out := g.rig.deliver(g.t, at.hook(g.rig), built)
 	became := model.Flow{Src: out.Src(), Dst: out.Dst(), Protocol: in.Protocol}
 	require.NoError(g.t, g.node.Saw(in, out.fate(), became))
+	if out.fate() == model.Remote || out.event.Verdict == bpf.RedirectPeer { // forwarded, and not left for another program to forward
+		out.became(g.t, hops(familyAt(in.Src), 63))
+	}
+	if p := &g.sequence[len(g.sequence)-1]; p.opens { // what it chose was allowed
+		p.fate, p.out, p.certain = out.fate(), became, true
+	}
+	if len(g.node.Flows()) <= few {
+		g.consistent()
+	}
 }
+
+// few flows are looked at after every packet, more of them after every action.
+const few = 8
+
+// consistent fails the test unless conntrack has the flows of the model, and no more.
+func (g *generated) consistent() { require.Len(g.t, g.rig.checkFlows(g.t), 2*len(g.node.Flows())) }
 
 // fate is the outcome in the model's words.
 func (o outcome) fate() model.Fate {

@@ -180,9 +180,21 @@ func (r *rig) send(t testing.TB, at hook, from, to machine, layers ...packet.Tem
 // offer is send for a conntrack that a test has broken.
 func (r *rig) offer(t testing.TB, at hook, from, to machine, layers ...packet.Template) outcome {
 	t.Helper()
+	return r.deliver(t, at, r.build(t, from, to, layers...))
+}
+
+// build makes a packet with a cookie of its own.
+func (r *rig) build(t testing.TB, from, to machine, layers ...packet.Template) *packet.Packet {
+	t.Helper()
 	r.cookie++
-	sent, err := packet.Build(packet.Layers(append([]packet.Template{frame(from, to)}, layers...)), packet.Defaults{Cookie: r.cookie})
+	built, err := packet.Build(packet.Layers(append([]packet.Template{frame(from, to)}, layers...)), packet.Defaults{Cookie: r.cookie})
 	require.NoError(t, err)
+	return built
+}
+
+// deliver has the program at a hook meet the packet that was built last.
+func (r *rig) deliver(t testing.TB, at hook, sent *packet.Packet) outcome {
+	t.Helper()
 	out := r.run(t, at, sent.Data)
 	require.NoError(t, packet.VerifyChecksums(out.Packet), "%s\nbecame %s", sent, out.Packet)
 	cookie, found := out.Packet.Cookie()

@@ -100,6 +100,41 @@ func (n *Node) Answer(f Flow) (Flow, bool) {
 	return to.Reverse(), known
 }
 
+// Right is what is to become of a packet: its fate, and how it leaves, for who writes it down beforehand. The port that the datapath
+// may choose is 0; false where it may choose between backends.
+func (n *Node) Right(in Flow) (fate Fate, out Flow, certain bool) {
+	if to, known := n.flows[in]; known {
+		return n.fateTo(to.Dst.Addr()), to, true
+	}
+	backends, served := n.services[Frontend{in.Dst, in.Protocol}]
+	switch {
+	case !served:
+		return Untouched, in, true
+	case len(backends) == 0:
+		return Dropped, Flow{}, true
+	case len(backends) > 1:
+		return 0, Flow{}, false
+	}
+	out = Flow{Src: in.Src, Dst: backends[0], Protocol: in.Protocol}
+	fate = n.fateTo(out.Dst.Addr())
+	switch {
+	case fate == Remote:
+		at := slices.IndexFunc(n.Addrs, func(own netip.Addr) bool { return own.BitLen() == in.Dst.Addr().BitLen() })
+		out.Src = netip.AddrPortFrom(n.Addrs[at], 0)
+	case n.taken(out):
+		out.Src = netip.AddrPortFrom(in.Src.Addr(), 0)
+	}
+	return fate, out, true
+}
+
+// fateTo is that of a packet that leaves for an address.
+func (n *Node) fateTo(addr netip.Addr) Fate {
+	if slices.Contains(n.Pods, addr) {
+		return Local
+	}
+	return Remote
+}
+
 // Saw tells of a packet from outside, and of what became of it: out is the packet
 // as it left, and of no meaning when it was dropped. The error says what was wrong.
 func (n *Node) Saw(in Flow, fate Fate, out Flow) error {
@@ -130,10 +165,7 @@ func (n *Node) Saw(in Flow, fate Fate, out Flow) error {
 
 // follows checks a packet of a known flow.
 func (n *Node) follows(in, to Flow, fate Fate, out Flow) error {
-	want := Remote
-	if slices.Contains(n.Pods, to.Dst.Addr()) {
-		want = Local
-	}
+	want := n.fateTo(to.Dst.Addr())
 	if fate != want || out != to {
 		return fmt.Errorf("%s: %s, as %s; its flow is %s, as %s", in, fate, out, want, to)
 	}

@@ -105,3 +105,41 @@ func TestWithdrawn(t *testing.T) {
 	require.NoError(t, n.Saw(flow(client, frontend), model.Untouched, flow(client, frontend)))
 	require.ErrorContains(t, n.Saw(flow(client, frontend), model.Remote, flow(snat, remote)), "no service and no flow")
 }
+
+// TestRight has a datapath do what is right, as the model says it before.
+func TestRight(t *testing.T) {
+	t.Parallel()
+	in := flow(client, frontend)
+	for name, c := range map[string]struct {
+		backends []netip.AddrPort
+		fate     model.Fate
+		out      model.Flow
+	}{
+		"remote": {[]netip.AddrPort{remote}, model.Remote, flow(netip.AddrPortFrom(snat.Addr(), 0), remote)},
+		"local":  {[]netip.AddrPort{pod}, model.Local, flow(client, pod)},
+		"none":   {nil, model.Dropped, model.Flow{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(c.backends...)
+			fate, out, certain := n.Right(in)
+			require.True(t, certain)
+			require.Equal(t, c.fate, fate)
+			require.Equal(t, c.out, out)
+			if fate == model.Dropped {
+				return
+			}
+			if out.Src.Port() == 0 {
+				out.Src = snat
+			}
+			require.NoError(t, n.Saw(in, fate, out))
+			fate, answer, _ := n.Right(out.Reverse())
+			require.Equal(t, model.Remote, fate)
+			require.Equal(t, in.Reverse(), answer)
+		})
+	}
+	_, _, certain := newNode(pod, remote).Right(in)
+	require.False(t, certain, "a choice")
+	fate, out, _ := newNode(pod).Right(flow(client, stranger))
+	require.Equal(t, model.Untouched, fate)
+	require.Equal(t, flow(client, stranger), out)
+}
