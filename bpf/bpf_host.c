@@ -6,6 +6,7 @@
 #include <bpf_endian.h>
 
 #include "lib/ctx_skb.h"
+#include "lib/bypass.h"
 #include "lib/dsr.h"
 #include "lib/handoff.h"
 #include "lib/lb.h"
@@ -73,6 +74,8 @@ int from_netdev(struct context *ctx)
 			reason = dsr_follow(ctx, pkt, &entry);
 		else if (!entry && endpoint_none(pod))
 			reason = lb_open(ctx, pkt, OUTSIDE, &entry);
+		if (!reason && !entry)
+			reason = bypass_open(ctx, pkt, OUTSIDE, &entry);
 		if (reason)
 			return refuse(ctx, POINT_FROM_NETDEV, pkt, reason);
 		if (config.dsr && entry && (entry->flags & CT_ENCAP))
@@ -84,8 +87,6 @@ int from_netdev(struct context *ctx)
 		count(POINT_FROM_NETDEV, METRIC_EARLY, ctx_len(ctx));
 	if (!pod || pkt->ttl <= 1) /* the stack's own, or for it to say that the packet ran out */
 		return pass(ctx, POINT_FROM_NETDEV);
-	if (kind == KIND_FLOW && !translated && !entry)
-		masquerade_except(ctx, pkt);
 	return deliver(ctx, POINT_FROM_NETDEV, pkt, pod);
 }
 
@@ -125,7 +126,7 @@ static __always_inline int translate_to_netdev(struct context *ctx)
 	}
 	if (!entry)
 		return DROP_CT_FULL; /* evicted already */
-	return entry->flags & CT_EGRESS ? nat_apply(ctx, pkt, entry) : DROP_NONE;
+	return ct_rewrites_egress(entry) ? nat_apply(ctx, pkt, entry) : DROP_NONE;
 }
 
 SEC("tc")

@@ -6,6 +6,7 @@
 #include <bpf_endian.h>
 
 #include "lib/ctx_skb.h"
+#include "lib/bypass.h"
 #include "lib/lb.h"
 #include "lib/nat.h"
 #include "lib/redirect.h"
@@ -33,11 +34,13 @@ static __always_inline int forward_from_container(struct context *ctx, struct pa
 		kind = fragment_find(ctx);
 	if (kind == KIND_FLOW) {
 		entry = ct_find(ctx, pkt);
-		if (!entry && endpoint_none(pod)) {
+		reason = DROP_NONE;
+		if (!entry && endpoint_none(pod))
 			reason = lb_open(ctx, pkt, INSIDE, &entry);
-			if (reason)
-				return refuse(ctx, POINT_FROM_CONTAINER, pkt, reason);
-		}
+		if (!reason && !entry)
+			reason = bypass_open(ctx, pkt, INSIDE, &entry);
+		if (reason)
+			return refuse(ctx, POINT_FROM_CONTAINER, pkt, reason);
 	}
 	if (entry && ct_rewrites_ingress(entry))
 		return translate(ctx, POINT_FROM_CONTAINER, pkt, entry);
@@ -98,7 +101,7 @@ static __always_inline int translate_to_container(struct context *ctx)
 	if (kind != KIND_FLOW)
 		return DROP_NONE;
 	entry = ct_find(ctx, pkt);
-	if (!entry || !(entry->flags & CT_EGRESS))
+	if (!entry || !ct_rewrites_egress(entry))
 		return DROP_NONE;
 	return nat_apply(ctx, pkt, entry);
 }

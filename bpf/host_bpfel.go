@@ -34,6 +34,11 @@ type hostBackend struct {
 	Id    uint32
 }
 
+type hostBackendBits struct {
+	_     structs.HostLayout
+	Words [128]uint64
+}
+
 type hostClaimLock struct {
 	_    structs.HostLayout
 	Lock struct {
@@ -389,6 +394,7 @@ const (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	hostMapAffinities  = "affinities"
+	hostMapBackendBits = "backend_bits"
 	hostMapBackends    = "backends"
 	hostMapClaimLocks  = "claim_locks"
 	hostMapClaims      = "claims"
@@ -466,28 +472,29 @@ type hostProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type hostMapSpecs struct {
-	Affinities *ebpf.MapSpec `ebpf:"affinities"`
-	Backends   *ebpf.MapSpec `ebpf:"backends"`
-	ClaimLocks *ebpf.MapSpec `ebpf:"claim_locks"`
-	Claims     *ebpf.MapSpec `ebpf:"claims"`
-	Ct         *ebpf.MapSpec `ebpf:"ct"`
-	CtLocks    *ebpf.MapSpec `ebpf:"ct_locks"`
-	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
-	Devices    *ebpf.MapSpec `ebpf:"devices"`
-	Direct     *ebpf.MapSpec `ebpf:"direct"`
-	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	Frontends  *ebpf.MapSpec `ebpf:"frontends"`
-	IcmpBudget *ebpf.MapSpec `ebpf:"icmp_budget"`
-	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
-	Kept       *ebpf.MapSpec `ebpf:"kept"`
-	Members    *ebpf.MapSpec `ebpf:"members"`
-	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
-	Packets    *ebpf.MapSpec `ebpf:"packets"`
-	Services   *ebpf.MapSpec `ebpf:"services"`
-	Slots      *ebpf.MapSpec `ebpf:"slots"`
-	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
-	Sources    *ebpf.MapSpec `ebpf:"sources"`
+	Affinities  *ebpf.MapSpec `ebpf:"affinities"`
+	BackendBits *ebpf.MapSpec `ebpf:"backend_bits"`
+	Backends    *ebpf.MapSpec `ebpf:"backends"`
+	ClaimLocks  *ebpf.MapSpec `ebpf:"claim_locks"`
+	Claims      *ebpf.MapSpec `ebpf:"claims"`
+	Ct          *ebpf.MapSpec `ebpf:"ct"`
+	CtLocks     *ebpf.MapSpec `ebpf:"ct_locks"`
+	Datagrams   *ebpf.MapSpec `ebpf:"datagrams"`
+	Devices     *ebpf.MapSpec `ebpf:"devices"`
+	Direct      *ebpf.MapSpec `ebpf:"direct"`
+	Endpoints   *ebpf.MapSpec `ebpf:"endpoints"`
+	Events      *ebpf.MapSpec `ebpf:"events"`
+	Frontends   *ebpf.MapSpec `ebpf:"frontends"`
+	IcmpBudget  *ebpf.MapSpec `ebpf:"icmp_budget"`
+	Ipcache     *ebpf.MapSpec `ebpf:"ipcache"`
+	Kept        *ebpf.MapSpec `ebpf:"kept"`
+	Members     *ebpf.MapSpec `ebpf:"members"`
+	Metrics     *ebpf.MapSpec `ebpf:"metrics"`
+	Packets     *ebpf.MapSpec `ebpf:"packets"`
+	Services    *ebpf.MapSpec `ebpf:"services"`
+	Slots       *ebpf.MapSpec `ebpf:"slots"`
+	SlowPath    *ebpf.MapSpec `ebpf:"slow_path"`
+	Sources     *ebpf.MapSpec `ebpf:"sources"`
 }
 
 // hostVariableSpecs contains global variables before they are loaded into the kernel.
@@ -518,33 +525,35 @@ func (o *hostObjects) Close() error {
 //
 // It can be passed to loadHostObjects or ebpf.CollectionSpec.LoadAndAssign.
 type hostMaps struct {
-	Affinities *ebpf.Map `ebpf:"affinities"`
-	Backends   *ebpf.Map `ebpf:"backends"`
-	ClaimLocks *ebpf.Map `ebpf:"claim_locks"`
-	Claims     *ebpf.Map `ebpf:"claims"`
-	Ct         *ebpf.Map `ebpf:"ct"`
-	CtLocks    *ebpf.Map `ebpf:"ct_locks"`
-	Datagrams  *ebpf.Map `ebpf:"datagrams"`
-	Devices    *ebpf.Map `ebpf:"devices"`
-	Direct     *ebpf.Map `ebpf:"direct"`
-	Endpoints  *ebpf.Map `ebpf:"endpoints"`
-	Events     *ebpf.Map `ebpf:"events"`
-	Frontends  *ebpf.Map `ebpf:"frontends"`
-	IcmpBudget *ebpf.Map `ebpf:"icmp_budget"`
-	Ipcache    *ebpf.Map `ebpf:"ipcache"`
-	Kept       *ebpf.Map `ebpf:"kept"`
-	Members    *ebpf.Map `ebpf:"members"`
-	Metrics    *ebpf.Map `ebpf:"metrics"`
-	Packets    *ebpf.Map `ebpf:"packets"`
-	Services   *ebpf.Map `ebpf:"services"`
-	Slots      *ebpf.Map `ebpf:"slots"`
-	SlowPath   *ebpf.Map `ebpf:"slow_path"`
-	Sources    *ebpf.Map `ebpf:"sources"`
+	Affinities  *ebpf.Map `ebpf:"affinities"`
+	BackendBits *ebpf.Map `ebpf:"backend_bits"`
+	Backends    *ebpf.Map `ebpf:"backends"`
+	ClaimLocks  *ebpf.Map `ebpf:"claim_locks"`
+	Claims      *ebpf.Map `ebpf:"claims"`
+	Ct          *ebpf.Map `ebpf:"ct"`
+	CtLocks     *ebpf.Map `ebpf:"ct_locks"`
+	Datagrams   *ebpf.Map `ebpf:"datagrams"`
+	Devices     *ebpf.Map `ebpf:"devices"`
+	Direct      *ebpf.Map `ebpf:"direct"`
+	Endpoints   *ebpf.Map `ebpf:"endpoints"`
+	Events      *ebpf.Map `ebpf:"events"`
+	Frontends   *ebpf.Map `ebpf:"frontends"`
+	IcmpBudget  *ebpf.Map `ebpf:"icmp_budget"`
+	Ipcache     *ebpf.Map `ebpf:"ipcache"`
+	Kept        *ebpf.Map `ebpf:"kept"`
+	Members     *ebpf.Map `ebpf:"members"`
+	Metrics     *ebpf.Map `ebpf:"metrics"`
+	Packets     *ebpf.Map `ebpf:"packets"`
+	Services    *ebpf.Map `ebpf:"services"`
+	Slots       *ebpf.Map `ebpf:"slots"`
+	SlowPath    *ebpf.Map `ebpf:"slow_path"`
+	Sources     *ebpf.Map `ebpf:"sources"`
 }
 
 func (m *hostMaps) Close() error {
 	return _HostClose(
 		m.Affinities,
+		m.BackendBits,
 		m.Backends,
 		m.ClaimLocks,
 		m.Claims,

@@ -94,7 +94,7 @@ func TestTooBigForTheWay(t *testing.T) {
 		out := r.send(t, r.fromA(), podA, lxcA, big(podA.at(f, 40000), node1.at(f, 30080)))
 		out.told(t, bpf.TooBig, tooBig(f, lxcA, podA, 1500))
 		// The stack tells a pod, whose packet it knows.
-		r.send(t, r.fromA(), podA, lxcA, big(podA.at(f, 40000), remote.at(f, 80))).untouched(t)
+		r.send(t, r.fromA(), podA, lxcA, big(podA.at(f, 40001), remote.at(f, 80))).untouched(t)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	lxcMapAffinities     = "affinities"
+	lxcMapBackendBits    = "backend_bits"
 	lxcMapBackends       = "backends"
 	lxcMapClaimLocks     = "claim_locks"
 	lxcMapClaims         = "claims"
@@ -93,27 +94,28 @@ type lxcProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type lxcMapSpecs struct {
-	Affinities *ebpf.MapSpec `ebpf:"affinities"`
-	Backends   *ebpf.MapSpec `ebpf:"backends"`
-	ClaimLocks *ebpf.MapSpec `ebpf:"claim_locks"`
-	Claims     *ebpf.MapSpec `ebpf:"claims"`
-	Ct         *ebpf.MapSpec `ebpf:"ct"`
-	CtLocks    *ebpf.MapSpec `ebpf:"ct_locks"`
-	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
-	Devices    *ebpf.MapSpec `ebpf:"devices"`
-	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	Frontends  *ebpf.MapSpec `ebpf:"frontends"`
-	IcmpBudget *ebpf.MapSpec `ebpf:"icmp_budget"`
-	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
-	Kept       *ebpf.MapSpec `ebpf:"kept"`
-	Members    *ebpf.MapSpec `ebpf:"members"`
-	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
-	Packets    *ebpf.MapSpec `ebpf:"packets"`
-	Services   *ebpf.MapSpec `ebpf:"services"`
-	Slots      *ebpf.MapSpec `ebpf:"slots"`
-	SlowPath   *ebpf.MapSpec `ebpf:"slow_path"`
-	Sources    *ebpf.MapSpec `ebpf:"sources"`
+	Affinities  *ebpf.MapSpec `ebpf:"affinities"`
+	BackendBits *ebpf.MapSpec `ebpf:"backend_bits"`
+	Backends    *ebpf.MapSpec `ebpf:"backends"`
+	ClaimLocks  *ebpf.MapSpec `ebpf:"claim_locks"`
+	Claims      *ebpf.MapSpec `ebpf:"claims"`
+	Ct          *ebpf.MapSpec `ebpf:"ct"`
+	CtLocks     *ebpf.MapSpec `ebpf:"ct_locks"`
+	Datagrams   *ebpf.MapSpec `ebpf:"datagrams"`
+	Devices     *ebpf.MapSpec `ebpf:"devices"`
+	Endpoints   *ebpf.MapSpec `ebpf:"endpoints"`
+	Events      *ebpf.MapSpec `ebpf:"events"`
+	Frontends   *ebpf.MapSpec `ebpf:"frontends"`
+	IcmpBudget  *ebpf.MapSpec `ebpf:"icmp_budget"`
+	Ipcache     *ebpf.MapSpec `ebpf:"ipcache"`
+	Kept        *ebpf.MapSpec `ebpf:"kept"`
+	Members     *ebpf.MapSpec `ebpf:"members"`
+	Metrics     *ebpf.MapSpec `ebpf:"metrics"`
+	Packets     *ebpf.MapSpec `ebpf:"packets"`
+	Services    *ebpf.MapSpec `ebpf:"services"`
+	Slots       *ebpf.MapSpec `ebpf:"slots"`
+	SlowPath    *ebpf.MapSpec `ebpf:"slow_path"`
+	Sources     *ebpf.MapSpec `ebpf:"sources"`
 }
 
 // lxcVariableSpecs contains global variables before they are loaded into the kernel.
@@ -144,32 +146,34 @@ func (o *lxcObjects) Close() error {
 //
 // It can be passed to loadLxcObjects or ebpf.CollectionSpec.LoadAndAssign.
 type lxcMaps struct {
-	Affinities *ebpf.Map `ebpf:"affinities"`
-	Backends   *ebpf.Map `ebpf:"backends"`
-	ClaimLocks *ebpf.Map `ebpf:"claim_locks"`
-	Claims     *ebpf.Map `ebpf:"claims"`
-	Ct         *ebpf.Map `ebpf:"ct"`
-	CtLocks    *ebpf.Map `ebpf:"ct_locks"`
-	Datagrams  *ebpf.Map `ebpf:"datagrams"`
-	Devices    *ebpf.Map `ebpf:"devices"`
-	Endpoints  *ebpf.Map `ebpf:"endpoints"`
-	Events     *ebpf.Map `ebpf:"events"`
-	Frontends  *ebpf.Map `ebpf:"frontends"`
-	IcmpBudget *ebpf.Map `ebpf:"icmp_budget"`
-	Ipcache    *ebpf.Map `ebpf:"ipcache"`
-	Kept       *ebpf.Map `ebpf:"kept"`
-	Members    *ebpf.Map `ebpf:"members"`
-	Metrics    *ebpf.Map `ebpf:"metrics"`
-	Packets    *ebpf.Map `ebpf:"packets"`
-	Services   *ebpf.Map `ebpf:"services"`
-	Slots      *ebpf.Map `ebpf:"slots"`
-	SlowPath   *ebpf.Map `ebpf:"slow_path"`
-	Sources    *ebpf.Map `ebpf:"sources"`
+	Affinities  *ebpf.Map `ebpf:"affinities"`
+	BackendBits *ebpf.Map `ebpf:"backend_bits"`
+	Backends    *ebpf.Map `ebpf:"backends"`
+	ClaimLocks  *ebpf.Map `ebpf:"claim_locks"`
+	Claims      *ebpf.Map `ebpf:"claims"`
+	Ct          *ebpf.Map `ebpf:"ct"`
+	CtLocks     *ebpf.Map `ebpf:"ct_locks"`
+	Datagrams   *ebpf.Map `ebpf:"datagrams"`
+	Devices     *ebpf.Map `ebpf:"devices"`
+	Endpoints   *ebpf.Map `ebpf:"endpoints"`
+	Events      *ebpf.Map `ebpf:"events"`
+	Frontends   *ebpf.Map `ebpf:"frontends"`
+	IcmpBudget  *ebpf.Map `ebpf:"icmp_budget"`
+	Ipcache     *ebpf.Map `ebpf:"ipcache"`
+	Kept        *ebpf.Map `ebpf:"kept"`
+	Members     *ebpf.Map `ebpf:"members"`
+	Metrics     *ebpf.Map `ebpf:"metrics"`
+	Packets     *ebpf.Map `ebpf:"packets"`
+	Services    *ebpf.Map `ebpf:"services"`
+	Slots       *ebpf.Map `ebpf:"slots"`
+	SlowPath    *ebpf.Map `ebpf:"slow_path"`
+	Sources     *ebpf.Map `ebpf:"sources"`
 }
 
 func (m *lxcMaps) Close() error {
 	return _LxcClose(
 		m.Affinities,
+		m.BackendBits,
 		m.Backends,
 		m.ClaimLocks,
 		m.Claims,

@@ -21,6 +21,7 @@ type serviceTable struct {
 	places   spans // of backends
 	lastID   uint32
 	fence    fence
+	known    [64]hostBackendBits // backend_bits as the kernel has them
 }
 
 func newServiceTable(services, slots, backends *ebpf.Map) *serviceTable {

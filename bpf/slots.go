@@ -123,6 +123,10 @@ func (n *Node) useBackend(b Frontend) (*usedBackend, error) {
 	}
 	t.lastID++
 	used := &usedBackend{number: number, id: t.lastID, tables: 1}
+	if err := n.markBackend(b); err != nil {
+		t.release(&t.places, span{number, 1}, false)
+		return nil, err
+	}
 	value := hostBackend{Addr: rawAddr(b.Addr.Addr()), Port: rawPort(b.Addr.Port()), Proto: uint8(b.Protocol), Id: used.id}
 	if err := n.Maps.Backends.Put(number, value); err != nil {
 		t.release(&t.places, span{number, 1}, false)

@@ -33,10 +33,8 @@
  * With direct server return the answers do not come by here, and the forward
  * entry is alone (CT_ENCAP): all it does is to keep the flow with its backend.
  *
- * Untranslated flows are not here, except those that the world opened to a pod:
- * the pod's answers must not be masqueraded. A client that talks to a service
- * and, from the same port, to its backend directly has two flows with one reply
- * tuple; the second one's answers look like the first one's.
+ * Untranslated flows are not here, except where their answers could be taken for
+ * another flow's: see bypass.h.
  */
 
 enum __attribute__((packed)) ct_flag {
@@ -157,6 +155,12 @@ static __always_inline struct slow_path *slow_path_of(void)
 static __always_inline bool ct_rewrites_ingress(const struct ct_entry *entry)
 {
 	return (entry->flags & (CT_TRANSLATE | CT_EGRESS)) == CT_TRANSLATE;
+}
+
+/* Rewrites packets where they leave the node's stack, or the NIC. */
+static __always_inline bool ct_rewrites_egress(const struct ct_entry *entry)
+{
+	return (entry->flags & (CT_TRANSLATE | CT_EGRESS)) == (CT_TRANSLATE | CT_EGRESS);
 }
 
 /* 256 jiffies: between 0.25 and 2.5 seconds, whatever HZ is; read without a call. */

@@ -30,6 +30,12 @@ static __always_inline const struct endpoint *endpoint_lookup(const struct addr 
 	return bpf_map_lookup_elem(&endpoints, addr);
 }
 
+/* Where a packet comes from. */
+enum side {
+	INSIDE,	 /* a pod of this node */
+	OUTSIDE, /* the NIC */
+};
+
 /*
  * The lookup found no pod. Beside a test of another pointer a plain !pod becomes
  * arithmetic on both in the compiler's hands, and verifiers refuse that.

@@ -10,12 +10,6 @@
 
 /* Opening flows to services, for packets: the choice of a backend itself is in service.h and affinity.h. */
 
-/* Where a packet comes from. */
-enum side {
-	INSIDE,	 /* a pod of this node */
-	OUTSIDE, /* the NIC */
-};
-
 /*
  * Whether the backend must answer to this node's own address, so that the answer
  * comes by here: from outside, when the backend is on another node; from a pod,

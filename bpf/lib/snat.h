@@ -100,6 +100,10 @@ static __always_inline int flow_reserve(struct context *ctx, struct slow_path *s
 			return DROP_SNAT_NO_PORT;
 		if (port == PORT_OURS && flow_use(&slow->reply_key, forward->last_seen) == DROP_CT_EXPIRED)
 			return DROP_CT_EXPIRED;
+		if (forward->sport != tuple->sport) { /* else a flow that goes where it was sent stays as it is */
+			forward->flags |= CT_TRANSLATE;
+			forward->reply_flags |= CT_TRANSLATE;
+		}
 		forward->port_csum = csum_change(csum_change_port(tuple->sport, forward->sport) +
 						 csum_change_port(tuple->dport, forward->dport));
 		ct_make_reply(ctx, slow, forward);
