@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/perf/benchmath"
 )
@@ -51,13 +52,14 @@ type Result struct {
 	High      float64           `json:"high"`
 }
 
-// newResult summarises samples.
+// newResult summarises samples. Too few bound nothing, and the interval is from the
+// smallest to the largest.
 func newResult(benchmark string, params map[string]string, unit string, samples []float64) Result {
 	sample := benchmath.NewSample(append([]float64{}, samples...), &benchmath.DefaultThresholds)
 	summary := benchmath.AssumeNothing.Summary(sample, confidence)
 	return Result{
 		Benchmark: benchmark, Params: params, Unit: unit, Samples: samples,
-		Median: summary.Center, Low: summary.Lo, High: summary.Hi,
+		Median: summary.Center, Low: max(summary.Lo, slices.Min(samples)), High: min(summary.Hi, slices.Max(samples)),
 	}
 }
 
