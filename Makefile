@@ -18,7 +18,7 @@ MATRIXFLAGS ?=
 comma       := ,
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help bench nightly test matrix matrix-quick test-vm race residue storm mutants check generate setup setup-test setup-dev clean root-%
+.PHONY: help bench nightly test matrix matrix-quick test-vm repeatability race residue storm mutants check generate setup setup-test setup-dev clean root-%
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ matrix-quick: ## one scenario of each kind on one old and one new kernel
 
 test-vm: setup-matrix ## the scenarios in one virtual machine, where this machine's kernel must not or cannot load BPF programs
 	@$(MAKE) --no-print-directory matrix MATRIX_OUT=out/test-vm KERNELS=$(or $(KERNELS),6.12)
+
+repeatability: root-repeatability setup ## how well two runs agree, and whether a datapath that is 10 % slower is found: on a quiet machine, 6 minutes
+	$(GO) run ./ci/repeatability
 
 race: root-race setup setup-test setup-dev ## all tests under the race detector, but those that run virtual machines
 	$(GO) test -count=1 -race $$($(GO) list ./... | grep -v -e /ci/matrix -e /ci/residue)

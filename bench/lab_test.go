@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/harness/datapath/ebpf"
 	"github.com/skbench/skbench/topo"
@@ -62,4 +64,17 @@ func podsOf(t topo.Topology, node string) (pods []topo.Pod) {
 		}
 	}
 	return pods
+}
+
+func TestLabsAreMeasuredUpAndDown(t *testing.T) {
+	r := little()
+	r.labNodes = []int{1, 3}
+	require.NoError(t, r.labs(t.Context()))
+	var got []string
+	for _, result := range r.results.Results {
+		require.Equal(t, "s", result.Unit)
+		require.Positive(t, result.Samples[0])
+		got = append(got, result.Params["nodes"]+" "+result.Params["phase"])
+	}
+	require.Equal(t, []string{"1 up", "1 down", "3 up", "3 down"}, got)
 }

@@ -7,6 +7,7 @@
 
 #include "lib/ctx_skb.h"
 #include "lib/bypass.h"
+#include "lib/delay.h"
 #include "lib/dsr.h"
 #include "lib/handoff.h"
 #include "lib/lb.h"
@@ -48,6 +49,7 @@ int from_netdev(struct context *ctx)
 
 	if (!pkt)
 		return CTX_DROP;
+	delay();
 	if (!ctx_for_us(ctx))
 		return pass(ctx, POINT_FROM_NETDEV);
 	received = dsr_try(ctx);

@@ -6,6 +6,7 @@
 #include <bpf_endian.h>
 
 #include "lib/ctx_xdp.h"
+#include "lib/delay.h"
 #include "lib/dsr.h"
 #include "lib/handoff.h"
 #include "lib/lb.h"
@@ -107,6 +108,7 @@ int xdp_entry(struct context *ctx)
 
 	if (!pkt)
 		return CTX_DROP;
+	delay();
 	if (!ctx_for_us(ctx))
 		return pass(ctx, POINT_XDP);
 	received = dsr_try(ctx);

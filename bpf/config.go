@@ -30,6 +30,9 @@ type Config struct {
 	// (net.ipv4.ip_local_reserved_ports). A power of two of them lets allocation try each.
 	SNATPorts PortRange
 
+	// Delay slows the programs of the NIC down, by so many turns of an empty loop for each packet: for tests of benchmarks.
+	Delay uint16
+
 	// Trace makes every program report every packet as an [Event]. Counters run always.
 	Trace bool
 
@@ -108,6 +111,7 @@ func (c Config) raw() (hostNodeConfig, error) {
 		NetnsCookie:      c.NetNSCookie,
 		Dsr:              flag(c.DSR),
 		Mtu:              uint16(c.MTU),
+		Delay:            c.Delay,
 		Wireguard:        uint32(c.WireGuard),
 		Ipsec:            flag(c.IPsec),
 	}, nil

@@ -271,7 +271,7 @@ type hostNodeConfig struct {
 	Dsr              uint8
 	Ipsec            uint8
 	Mtu              uint16
-	Pad2             [2]uint8
+	Delay            uint16
 	NetnsCookie      uint64
 	Wireguard        uint32
 	Pad3             [4]uint8

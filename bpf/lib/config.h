@@ -26,7 +26,7 @@ struct node_config {
 	__u8 dsr; /* packets from other nodes come encapsulated to backends here: see dsr.h */
 	__u8 ipsec; /* the stack encrypts what goes from pods here to pods elsewhere */
 	__u16 mtu; /* of the NIC */
-	__u8 pad2[2];
+	__u16 delay; /* turns: see delay.h */
 	__u64 netns_cookie; /* of the node's own network namespace; 0: not known */
 	__u32 wireguard; /* interface index of the device that encrypts what is routed to it; 0: none */
 	__u8 pad3[4];

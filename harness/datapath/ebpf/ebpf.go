@@ -40,6 +40,7 @@ type datapath struct {
 	trace          bool
 	sizes          bpf.MapSizes
 	snatPorts      bpf.PortRange
+	delay          uint16
 }
 
 // Option changes the datapath, and its name where the change is one that users see.
@@ -87,6 +88,10 @@ func WithSNATPorts(ports bpf.PortRange) Option { return func(d *datapath) { d.sn
 // WithoutTrace reports no hops: the programs do what production would. Counters
 // run all the same.
 func WithoutTrace() Option { return func(d *datapath) { d.trace = false } }
+
+// WithDelay slows the programs of the nodes' NICs down, by so many turns of an empty
+// loop for each packet, to prove that a benchmark would find a slower datapath.
+func WithDelay(turns uint16) Option { return func(d *datapath) { d.delay = turns } }
 
 // WithMapSizes gives each node maps of that size: [bpf.MapSizes] without a field
 // set are those of production.

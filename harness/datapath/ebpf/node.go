@@ -63,6 +63,7 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 		WireGuard:            wireGuard.Index,
 		IPsec:                n.encryption == topo.IPsec,
 		Trace:                d.trace,
+		Delay:                d.delay,
 		WithoutRedirectPeer:  d.withoutHelpers || lacks(feature.RedirectPeer),
 		WithoutRedirectNeigh: d.withoutHelpers || lacks(feature.RedirectNeigh),
 		WithoutSetRetval:     lacks(feature.SetRetval),

@@ -1,0 +1,112 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"time"
+
+	"github.com/skbench/skbench/harness/datapath/ebpf"
+)
+
+// Proof describes how the method itself is measured: one datapath is compared with
+// itself, and with itself slowed down, again and again.
+//
+//	err := bench.Proof{Datapath: "xdp", Slower: 0.1, Comparisons: 100, Samples: 10, Duration: 20 * time.Millisecond}.
+//		Run(ctx, say, func(c bench.Comparison) error { … })
+type Proof struct {
+	Datapath    string  // "xdp" or "tc"
+	Slower      float64 // by so much of what the datapath alone costs: 0.1 is a tenth
+	Comparisons int
+	Samples     int           // of each side of a comparison
+	Duration    time.Duration // of each sample
+}
+
+// Comparison is three runs that were measured in the same rounds: a datapath, the same
+// again, and the same slowed down. Each has its rate ("pps") and the cost of the
+// datapath alone ("cost"), under the same names.
+type Comparison struct{ Old, Same, Slower *Results }
+
+// Delay is how a datapath was slowed down.
+type Delay struct {
+	Alone float64 // ns that it takes for a packet
+	Turns uint16  // of the loop that it was slowed down by
+	Turn  float64 // ns that one takes
+}
+
+// Run takes the comparisons one after the other, and gives each to the function given.
+func (p Proof) Run(ctx context.Context, say func(string), each func(Comparison) error) (delay Delay, err error) {
+	slowed, ok := slowedRows[p.Datapath]
+	if !ok {
+		return delay, fmt.Errorf("bench: the datapath %q cannot be slowed down: take xdp or tc", p.Datapath)
+	}
+	unlock, err := lockMachine(ctx, lockFile, say)
+	if err != nil {
+		return delay, err
+	}
+	defer unlock()
+	cpu, plan := runtime.NumCPU()-1, plan{rounds: p.Samples, duration: p.Duration, say: say}
+	if delay, err = plan.calibrate(ctx, slowed, p.Slower, cpu); err != nil {
+		return delay, err
+	}
+	return delay, p.compare(ctx, plan, slowed, delay.Turns, cpu, each)
+}
+
+// slowedRows are the datapaths that can be slowed down by turns.
+var slowedRows = map[string]func(uint16) row{
+	"xdp": func(turns uint16) row { return row{"xdp", eBPF(ebpf.WithDelay(turns))} },
+	"tc":  func(turns uint16) row { return row{"tc", eBPF(ebpf.WithDelay(turns), ebpf.WithoutXDP())} },
+}
+
+func (p Proof) compare(ctx context.Context, plan plan, slowed func(uint16) row, turns uint16, cpu int, each func(Comparison) error) (err error) {
+	sides, err := plan.bringUp(ctx, usual, []row{slowed(0), slowed(0), slowed(turns)}, cpu, func(row, string) {})
+	defer func() { err = errors.Join(err, closeAll(sides)) }()
+	if err != nil {
+		return err
+	}
+	where := environment(cpu)
+	for i := range p.Comparisons {
+		rates, costs, err := plan.saturate(ctx, sides, fmt.Sprintf("%s, comparison %d of %d", p.Datapath, i+1, p.Comparisons))
+		if err != nil {
+			return err
+		}
+		run := func(s *side) *Results {
+			r := &Results{Schema: Schema, Environment: where}
+			r.add("pps", s.params, "packets/s", rates[s])
+			r.add("cost", s.params, "ns/packet", difference(costs[s], costs[sides[0]]))
+			return r
+		}
+		if err := each(Comparison{Old: run(sides[1]), Same: run(sides[2]), Slower: run(sides[3])}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// calibrate finds how many turns make the datapath alone slower by the part given.
+func (p plan) calibrate(ctx context.Context, slowed func(uint16) row, part float64, cpu int) (d Delay, err error) {
+	const many = 1000
+	sides, err := p.bringUp(ctx, usual, []row{slowed(0), slowed(many)}, cpu, func(row, string) {})
+	defer func() { err = errors.Join(err, closeAll(sides)) }()
+	if err != nil {
+		return d, err
+	}
+	if len(sides) < 3 {
+		return d, fmt.Errorf("bench: %s", lacking(slowed(0).datapath(usual)))
+	}
+	_, costs, err := p.saturate(ctx, sides, "what a turn takes")
+	if err != nil {
+		return d, err
+	}
+	d.Alone = median(difference(costs[sides[1]], costs[sides[0]]))
+	d.Turn = median(difference(costs[sides[2]], costs[sides[1]])) / many
+	turns := math.Round(part * d.Alone / d.Turn)
+	if turns < 1 || turns > math.MaxUint16 {
+		return d, fmt.Errorf("bench: %.0f turns of %.2f ns would make %.0f ns slower by %.0f %%: the machine is too busy to tell",
+			turns, d.Turn, d.Alone, 100*part)
+	}
+	d.Turns = uint16(turns)
+	return d, nil
+}

@@ -1,0 +1,92 @@
+// Command repeatability measures the benchmarks' own method on a quiet machine, prints what it finds, and exits with status 1 where that is
+// less than the README promises:
+//
+//   - two runs in a row: how far the medians of each rate are apart;
+//   - a datapath compared with itself, 100 times: how often reports see a change that is none;
+//   - a datapath compared with itself slowed down by 10 %, 100 times: how often reports see it.
+//
+// Comparisons are of XDP and of TC, and as a nightly run's: rates, and cost of the datapath alone, judged as skbench report compare judges
+// them, with a repetition for what looks worse and without.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/skbench/skbench/bench"
+	"github.com/skbench/skbench/reports"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "repeatability:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) (err error) {
+	flags := flag.NewFlagSet("repeatability", flag.ContinueOnError)
+	p := bench.Proof{}
+	flags.IntVar(&p.Comparisons, "comparisons", 100, "of each datapath with itself")
+	flags.IntVar(&p.Samples, "samples", 10, "of each side of a comparison")
+	flags.DurationVar(&p.Duration, "sample", 20*time.Millisecond, "how long each takes")
+	flags.Float64Var(&p.Slower, "slower", 0.1, "by how much of its own cost the datapath is slowed down")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "repeatability-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	apart, err := twoRuns(ctx, dir)
+	if err != nil {
+		return err
+	}
+	failed := apart.print(out)
+	for _, p.Datapath = range []string{"xdp", "tc"} {
+		t := tally{proof: p}
+		if t.delay, err = p.Run(ctx, quietly, func(c bench.Comparison) error { return t.count(dir, c) }); err != nil {
+			return err
+		}
+		failed = errors.Join(failed, t.print(out))
+	}
+	return failed
+}
+
+func quietly(string) {}
+
+// twoRuns runs the rates of a quick run twice.
+func twoRuns(ctx context.Context, dir string) (differences, error) {
+	var runs [2]*reports.Results
+	for i := range runs {
+		results, err := bench.Run(ctx, bench.Options{Quick: true, Only: []string{"pps"}})
+		if err != nil {
+			return nil, err
+		}
+		if runs[i], err = read(filepath.Join(dir, "run"), results); err != nil {
+			return nil, err
+		}
+	}
+	return between(runs[0], runs[1]), nil
+}
+
+// read passes results on as a run does to a report: through a file.
+func read(dir string, results *bench.Results) (*reports.Results, error) {
+	if err := results.Write(dir); err != nil {
+		return nil, err
+	}
+	return reports.ReadResults(dir)
+}
