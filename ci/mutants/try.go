@@ -223,15 +223,33 @@ func (b *bench) groups(p place) (groups [][]string) {
 	return groups
 }
 
-// test runs some tests, up to the first that fails.
+// test runs some tests, up to the first that fails: what then still runs is ended, as -test.failfast would not.
 func (b *bench) test(ctx context.Context, objects string, names []string) (out string, failed bool) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	absolute, err := filepath.Abs(objects)
 	if err != nil {
 		return err.Error(), true
 	}
-	c := b.command(ctx, "-test.run", "^("+strings.Join(names, "|")+")$", "-test.failfast", "-test.timeout", "180s", "-test.parallel", "2", "-objects", absolute)
-	text, err := c.CombinedOutput()
-	return string(text), err != nil
+	c := b.command(ctx, "-test.run", "^("+strings.Join(names, "|")+")$", "-test.v", "-test.timeout", "180s", "-test.parallel", "2", "-objects", absolute)
+	lines, err := c.StdoutPipe()
+	if err != nil {
+		return err.Error(), true
+	}
+	c.Stderr = c.Stdout
+	if err := c.Start(); err != nil {
+		return err.Error(), true
+	}
+	var text strings.Builder
+	for scanner := bufio.NewScanner(lines); scanner.Scan(); {
+		text.WriteString(scanner.Text() + "\n")
+		if strings.HasPrefix(scanner.Text(), "--- FAIL: ") {
+			break
+		}
+	}
+	failed = strings.Contains(text.String(), "\n--- FAIL: ")
+	stop()
+	return text.String(), c.Wait() != nil && !strings.HasSuffix(text.String(), "PASS\n") || failed
 }
 
 // culprit is the test that failed.
