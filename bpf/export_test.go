@@ -230,6 +230,6 @@ func ChangeObjects(change func(name string, spec *ebpf.CollectionSpec) (*ebpf.Co
 			return specs, nil
 		})
 	}
-	objects = changed(objects, "xdp", "host", "lxc", "ct", "sock")
+	objects = changed(objects, "xdp", "host", "lxc", "ct", "sock", "network")
 	sessionObjects = changed(sessionObjects, "sockops", "redir")
 }
