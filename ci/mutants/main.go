@@ -1,7 +1,7 @@
 // Command mutants breaks the C sources of bpf/ in systematic ways, one way at a time, and tells which of these mutants the tests of bpf/
 // notice. A mutant that they do not notice is a place where the programs could be wrong, and nobody would see it.
 //
-//	mutants [-only FILE] [-sample N] [-seed S] [-out DIR]
+//	mutants [-only FILE] [-sample N] [-seed S] [-within 30s] [-out DIR]
 //
 // A mutant changes one line that there is code of. It is compiled into a temporary folder, into those objects that the line is part of, and
 // only the tests that run the line, as coverage tells, are run against it, the quickest first, up to one that fails. Mutants that make no
@@ -38,6 +38,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	only := flags.String("only", "", "break this `file` of bpf/ alone, such as lib/nat.h")
 	sample := flags.Int("sample", 0, "break in so many ways, drawn at random; 0: in all")
 	seed := flags.Uint64("seed", 1, "of the sample")
+	within := flags.Duration("within", 0, "CPU time of the tests that a mutant meets at most, before it counts as one that survived; 0: of all")
 	folder := flags.String("out", "out/mutants", "where to keep what became of each mutant")
 	source := flags.String("bpf", "bpf", "where the sources are")
 	if err := flags.Parse(args); err != nil {
@@ -51,6 +52,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer b.close()
+	b.within = *within
 	all, err := b.mutants(*only)
 	if err != nil {
 		return err

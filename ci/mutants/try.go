@@ -28,6 +28,7 @@ type bench struct {
 	tests                  []*test // the quickest first
 	inputs                 string  // hash of all sources and tests
 	known                  map[string]result
+	within                 time.Duration // see the flag
 }
 
 // A test is one of bpf/, what it costs, and the lines that it runs.
@@ -209,10 +210,13 @@ func (b *bench) meet(ctx context.Context, m mutant, objects string) (fate, by st
 // groups are the tests that run a line, as many together as take a few seconds.
 func (b *bench) groups(p place) (groups [][]string) {
 	const together = 8 * time.Second
-	took := together
+	took, all := together, time.Duration(0)
 	for _, t := range b.tests {
 		if !t.runs(p) {
 			continue
+		}
+		if all += t.Took; b.within > 0 && all > b.within {
+			break
 		}
 		if took+t.Took > together {
 			groups, took = append(groups, nil), 0
