@@ -18,7 +18,7 @@ MATRIXFLAGS ?=
 comma       := ,
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help bench nightly test matrix matrix-quick test-vm repeatability race residue storm mutants check generate setup setup-test setup-dev clean root-%
+.PHONY: help bench nightly test matrix matrix-quick test-vm repeatability race stream residue storm mutants check generate setup setup-test setup-dev clean root-%
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test-vm: setup-matrix ## the scenarios in one virtual machine, where this machin
 
 repeatability: root-repeatability setup ## how well two runs agree, and whether a datapath that is 10 % slower is found: on a quiet machine, 6 minutes
 	$(GO) run ./ci/repeatability
+
+stream: root-stream ## a capture of 10 GiB through a program, in little memory (minutes)
+	$(GO) test -count=1 -timeout 1h -v -run CapturesAreStreamed ./harness/vector -capture-mib 10240
 
 race: root-race setup setup-test setup-dev ## all tests under the race detector, but those that run virtual machines
 	$(GO) test -count=1 -race $$($(GO) list ./... | grep -v -e /ci/matrix -e /ci/residue)
