@@ -18,6 +18,7 @@ type vectorsCommand struct {
 	JSON       bool              `help:"Print what go test -json would."`
 	JUnit      string            `name:"junit" placeholder:"FILE" help:"Write the results as JUnit, too."`
 	Artifacts  string            `placeholder:"DIR" help:"Folder for captures of what failed and logs of the verifier; a temporary one by default."`
+	Live       bool              `help:"Send the vectors over real devices, too, through the programs that a suite attaches, and compare with BPF_PROG_RUN."`
 	Time       bool              `help:"Measure what a packet costs: ns, packet and context restored before every run."`
 	Samples    int               `help:"Runs to measure, of --iterations packets each." default:"9"`
 	Iter       int               `name:"iterations" help:"Packets of a run." default:"100000"`
@@ -32,7 +33,7 @@ func (c *vectorsCommand) Run(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errNeedsRoot
 	}
-	options := vector.Options{Artifacts: c.Artifacts, Verifier: c.Verifier || c.Save != "" || c.Compare != ""}
+	options := vector.Options{Artifacts: c.Artifacts, Live: c.Live, Verifier: c.Verifier || c.Save != "" || c.Compare != ""}
 	if c.Time {
 		options.Time = &vector.Measurement{Samples: c.Samples, Runs: c.Iter}
 	}

@@ -20,6 +20,7 @@ func newNetwork(t Topology) *Network {
 		byName:   map[string]*Machine{},
 		macs:     map[netip.Addr]net.HardwareAddr{},
 		owned:    map[io.Closer]struct{}{},
+		drain:    -1,
 	}
 	for _, node := range t.Nodes {
 		n.addMachine(KindNode, node.Name, node.IPv4, node.IPv6, node.MAC)

@@ -39,6 +39,7 @@ func (n *Network) Close() error {
 	for _, m := range n.all() {
 		packets = append(packets, m.close())
 	}
+	packets = append(packets, n.drain)
 	closePacketSockets(packets)
 	errs = append(errs, n.cgroups.close(), n.passing.Close())
 	return errors.Join(errs...)

@@ -20,6 +20,9 @@ type Island struct {
 	Neighbours []IslandNeighbour
 	Sysctls    map[string]string // named as sysctl(8) does; forwarding is on
 	MTU        int               // 0: 1500
+	// Traffic lets frames be sent to the devices from the machine ShoreName, whose devices have the same names and receive what those send:
+	// what XDP programs send, too. See Network.Drain.
+	Traffic bool
 }
 
 // An IslandDevice is one end of a veth pair. The other end, in a namespace of its own, only keeps the carrier.
@@ -58,7 +61,7 @@ type IslandNeighbour struct {
 // Names of the machines of an island's network.
 const (
 	IslandName = "island"
-	shoreName  = "shore" // holds the other ends
+	ShoreName  = "shore" // holds the other ends
 )
 
 // UpIsland makes an island real: a network of which the machine IslandName is what was described.
@@ -83,8 +86,8 @@ func UpIsland(ctx context.Context, i Island) (*Network, error) {
 func (i Island) network() (*Network, error) {
 	n := newNetwork(Topology{MTU: i.MTU})
 	n.addMachine(KindNode, IslandName, netip.Addr{}, netip.Addr{}, nil)
-	n.addMachine(KindHost, shoreName, netip.Addr{}, netip.Addr{}, nil)
-	island, shore := n.byName[IslandName], n.byName[shoreName]
+	n.addMachine(KindHost, ShoreName, netip.Addr{}, netip.Addr{}, nil)
+	island, shore := n.byName[IslandName], n.byName[ShoreName]
 	c := newClaims()
 	for index, d := range i.Devices {
 		who := "device " + d.Name
@@ -107,7 +110,15 @@ func (i Island) network() (*Network, error) {
 		}
 	}
 	for index, e := range island.ends {
-		n.pair(e, n.addEnd(shore, e.Name, mac(macIsland, 1, firstIndex+index)))
+		other := n.addEnd(shore, e.Name, mac(macIsland, 1, firstIndex+index))
+		if i.Traffic {
+			other.reception = receiveByPass
+		}
+		n.pair(e, other)
+	}
+	if i.Traffic {
+		number := firstIndex + len(island.ends)
+		n.pair(n.addEnd(shore, drainName, mac(macIsland, 1, number)), n.addEnd(shore, drainName+"-end", mac(macIsland, 1, number+1)))
 	}
 	return n, nil
 }

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,5 +101,42 @@ func TestIslandsThatCannotBe(t *testing.T) {
 			_, err := topo.UpIsland(context.Background(), wrong)
 			require.ErrorContains(t, err, test.says)
 		})
+	}
+}
+
+// Frames can be sent to the devices of an island with traffic, and all that comes of one is there once Drain returns.
+func TestIslandWithTraffic(t *testing.T) {
+	network, err := topo.UpIsland(t.Context(), topo.Island{
+		Devices: []topo.IslandDevice{{Name: "nic0"}, {Name: "nic1"}}, Traffic: true,
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, network.Close()) })
+	island, _ := network.Machine(topo.IslandName)
+	shore, _ := network.Machine(topo.ShoreName)
+	received := island.Receive()
+	defer received.Close()
+
+	frame := make([]byte, 60)
+	frame[12], frame[13] = 0x88, 0xb5
+	short := slices.Clone(frame)
+	short[12], short[13] = 0, 46 // a length
+	raw := slices.Clone(short)
+	raw[14], raw[15] = 0xff, 0xff
+	for _, f := range [][]byte{frame, short, raw} {
+		require.NoError(t, received.Expect(f))
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for i := range 100 {
+		for _, f := range [][]byte{frame, short, raw} {
+			f[20] = byte(i)
+			require.NoError(t, shore.Inject([]string{"nic0", "nic1"}[i%2], f))
+			require.NoError(t, network.Drain())
+			require.NoError(t, shore.Inject("nic0", f))
+			require.NoError(t, network.Drain())
+			got, err := received.Take()
+			require.NoError(t, err)
+			require.Equal(t, [][]byte{f, f}, got)
+		}
 	}
 }

@@ -29,6 +29,7 @@ type Network struct {
 	passing  *ebpf.Program                   // see reception
 	phases   []Phase
 	cgroups  cgroups
+	drain    int // packet socket of Drain; -1 until it needs one
 
 	mu    sync.Mutex
 	owned map[io.Closer]struct{} // captures, attachments, watches: what Close closes first

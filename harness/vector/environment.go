@@ -50,8 +50,11 @@ type Environment struct {
 }
 
 // Up makes the network real. Close takes it down.
-func (n *Network) Up(ctx context.Context) (*Environment, error) {
-	island := topo.Island{MTU: n.MTU, Sysctls: n.Sysctls}
+func (n *Network) Up(ctx context.Context) (*Environment, error) { return n.up(ctx, false) }
+
+// up can make the other ends of the devices send and receive.
+func (n *Network) up(ctx context.Context, traffic bool) (*Environment, error) {
+	island := topo.Island{MTU: n.MTU, Sysctls: n.Sysctls, Traffic: traffic}
 	for _, d := range n.Devices {
 		island.Devices = append(island.Devices, topo.IslandDevice{Name: d.Name, MAC: d.MAC, Addresses: d.Addresses})
 	}

@@ -21,6 +21,9 @@ type Options struct {
 	Artifacts string
 	// Verifier asks for what the verifier says of the programs that are loaded: Result.Verified.
 	Verifier bool
+	// Live sends the vectors that passed over the devices that the suite attaches its programs to, too, and holds what becomes of
+	// them against what BPF_PROG_RUN said.
+	Live bool
 	// Time measures the vectors that passed, if it is not nil: VectorResult.Timing.
 	Time *Measurement
 }
@@ -73,7 +76,7 @@ func (s *Suite) run(ctx context.Context, o Options, result *Result) (err error) 
 	if err != nil {
 		return err
 	}
-	environment, err := s.Network.Up(ctx)
+	environment, err := s.Network.up(ctx, o.Live)
 	if err != nil {
 		return err
 	}
@@ -130,7 +133,12 @@ func (s *Suite) configuration(o Options, e *Environment, programs map[*Step]stri
 	if c.LogDir == "" {
 		c.LogDir = o.Artifacts
 	}
-	if c.Programs == nil && len(programs) > 0 { // without vectors, all are loaded
+	if o.Live {
+		for _, a := range s.Attach {
+			c.Programs = append(c.Programs, a.Program)
+		}
+	}
+	if o.Configuration.Programs == nil && len(programs) > 0 { // without vectors, all are loaded
 		for _, name := range programs {
 			c.Programs = append(c.Programs, name)
 		}
@@ -217,6 +225,7 @@ type runner struct {
 	printed     *printed // nil if nothing is
 	timers      timers
 	buffers     buffers
+	act         func(p *prepared) (*Failure, error) // what a run of a step is; nil: once
 }
 
 // run prepares all vectors, so that mistakes are told before anything runs, and then runs them.
@@ -242,8 +251,8 @@ func (r *runner) run(ctx context.Context, result *Result) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if i > 0 && !r.suite.KeepState && !r.suite.Vectors[i].follows(&r.suite.Vectors[i-1]) {
-			if err := r.tables.restore(); err != nil {
+		if i > 0 {
+			if err := r.begin(i); err != nil {
 				return err
 			}
 		}
@@ -265,7 +274,18 @@ func (r *runner) run(ctx context.Context, result *Result) error {
 		}
 		result.Vectors = append(result.Vectors, done)
 	}
+	if r.options.Live {
+		return r.live(ctx, prepared, result)
+	}
 	return nil
+}
+
+// begin makes the maps what the i-th vector starts from.
+func (r *runner) begin(i int) error {
+	if i > 0 && (r.suite.KeepState || r.suite.Vectors[i].follows(&r.suite.Vectors[i-1])) {
+		return nil
+	}
+	return r.tables.restore()
 }
 
 // follows tells whether the vector finds what another, right before it, left.
@@ -331,6 +351,9 @@ func (r *runner) step(p *prepared) (*Failure, error) {
 
 // once runs the program once and compares.
 func (r *runner) once(p *prepared) (*Failure, error) {
+	if r.act != nil {
+		return r.act(p)
+	}
 	if err := r.buffers.run(p.program, &p.in); err != nil {
 		return nil, p.step.at("packet").errorf("%w", err)
 	}

@@ -35,6 +35,8 @@ type Suite struct {
 	// KeepState lets a vector find the maps as the one before left them. Without it each starts from the same.
 	KeepState bool    `yaml:"keep_state"`
 	Vectors   Vectors `yaml:"vectors"`
+	// Attach says where programs stand when vectors are sent, with --live.
+	Attach []Attachment `yaml:"attach"`
 	// Fixtures are more vectors, behind the others: a list, or the name of a JSON file that holds it.
 	Fixtures Fixtures `yaml:"fixtures"`
 

@@ -1,0 +1,318 @@
+package vector
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/skbench/skbench/harness/packet"
+	"github.com/skbench/skbench/topo"
+)
+
+// live sends the vectors that passed, and adds what became of them to the result, each under its name and "live".
+//
+// Before that all are run twice more by BPF_PROG_RUN: what the packets that come out differ in is left to chance, and not compared.
+func (r *runner) live(ctx context.Context, all [][]prepared, result *Result) (err error) {
+	first, err := r.rehearse(all)
+	if err != nil {
+		return err
+	}
+	second, err := r.rehearse(all)
+	if err != nil {
+		return err
+	}
+	w, err := r.openWire()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	for i, tested := range result.Vectors[:len(all)] {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.begin(i); err != nil {
+			return err
+		}
+		start := time.Now()
+		done := VectorResult{Name: tested.Name + " live"}
+		switch why := r.cannotSend(all[i], first[i], second[i]); {
+		case tested.Failure != nil:
+			done.Skipped = "it fails by BPF_PROG_RUN"
+		case why != "":
+			done.Skipped = why
+		default:
+			next := 0
+			r.act = func(p *prepared) (*Failure, error) {
+				next++
+				return w.compare(p, &first[i][next-1], &second[i][next-1])
+			}
+			if done.Failure, err = r.vector(all[i]); err == nil && done.Failure != nil {
+				err = r.keep(done.Name, done.Failure)
+			}
+			if r.act = nil; err != nil {
+				return err
+			}
+		}
+		done.Duration = time.Since(start)
+		result.Vectors = append(result.Vectors, done)
+	}
+	return nil
+}
+
+// mostRuns is how many runs of a vector are kept to be compared with.
+const mostRuns = 4096
+
+// rehearse runs all vectors by BPF_PROG_RUN, and keeps what comes out of each run; too many of a vector are cut off.
+func (r *runner) rehearse(all [][]prepared) (outcomes [][]Outcome, err error) {
+	defer func() { r.act = nil }()
+	for i := range all {
+		if err := r.begin(i); err != nil {
+			return nil, err
+		}
+		var kept []Outcome
+		r.act = func(p *prepared) (*Failure, error) {
+			err := r.buffers.run(p.program, &p.in)
+			if len(kept) <= mostRuns {
+				kept = append(kept, Outcome{Code: r.buffers.Code, Packet: bytes.Clone(r.buffers.Packet)})
+			}
+			return nil, err
+		}
+		if _, err := r.vector(all[i]); err != nil {
+			return nil, err
+		}
+		outcomes = append(outcomes, kept)
+	}
+	return outcomes, nil
+}
+
+// cannotSend says why a vector cannot be sent; nothing if it can.
+func (r *runner) cannotSend(steps []prepared, first, second []Outcome) string {
+	if len(first) > mostRuns {
+		return fmt.Sprintf("it runs more than %d times", mostRuns)
+	}
+	for i := range first {
+		if first[i].Code != second[i].Code {
+			return fmt.Sprintf("run %d by BPF_PROG_RUN ends in another verdict each time", i+1)
+		}
+	}
+	for i := range steps {
+		p := &steps[i]
+		if _, err := r.suite.place(p); err != nil {
+			return err.Error()
+		}
+		if mtu := r.suite.mtu(); len(p.in.Packet) > ethernetHeader+mtu {
+			return fmt.Sprintf("a packet of %d bytes is longer than the MTU, %d, allows", len(p.in.Packet), mtu)
+		}
+		if tagged(p.in.Packet) {
+			return "the kernel takes VLAN tags off packets before it hands them on"
+		}
+	}
+	return ""
+}
+
+const ethernetHeader = 14
+
+func (s *Suite) mtu() int {
+	if s.Network.MTU == 0 {
+		return topo.DefaultMTU
+	}
+	return s.Network.MTU
+}
+
+// tagged tells packets with a VLAN tag.
+func tagged(frame []byte) bool {
+	return len(frame) >= ethernetHeader && (frame[12] == 0x81 && frame[13] == 0 || frame[12] == 0x88 && frame[13] == 0xa8)
+}
+
+// wire is the network of a suite with its programs attached, and what is seen on it.
+type wire struct {
+	runner   *runner
+	shore    *topo.Machine // holds the other ends of the devices
+	capture  *topo.Capture
+	received *topo.Received // by the stack behind the programs
+
+	mu   sync.Mutex
+	seen []topo.Frame // that came back to the shore
+}
+
+// openWire attaches the programs.
+func (r *runner) openWire() (w *wire, err error) {
+	w = &wire{runner: r}
+	w.shore, _ = r.environment.network.Machine(topo.ShoreName)
+	w.received = r.environment.island.Receive()
+	if err := r.suite.attach(r.environment.island, r.loaded); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	w.capture, err = r.environment.network.Capture(func(f topo.Frame) {
+		if _, err := r.environment.island.Device(f.Device.Name); err == nil && f.Device.Machine == topo.ShoreName && f.Direction == topo.In {
+			w.mu.Lock()
+			w.seen = append(w.seen, f)
+			w.mu.Unlock()
+		}
+	})
+	if err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+func (w *wire) close() error {
+	var err error
+	if w.capture != nil {
+		err = w.capture.Close()
+	}
+	return errors.Join(err, w.received.Close())
+}
+
+// sighting is what became of a frame.
+type sighting struct {
+	delivered, back, away [][]byte // to the stack; to where it came from, or out of an egress hook; out of other devices
+}
+
+// send sends a frame to where a program stands, and returns what became of it when the kernel is done with it.
+func (w *wire) send(at *Attachment, frame []byte) (s sighting, err error) {
+	from := w.shore
+	if at.Hook == TCEgress {
+		from = w.runner.environment.island
+	}
+	if err := from.Inject(at.Device, frame); err != nil {
+		return s, err
+	}
+	if err := w.runner.environment.network.Drain(); err != nil {
+		return s, err
+	}
+	if err := w.capture.Sync(context.Background()); err != nil {
+		return s, err
+	}
+	if s.delivered, err = w.received.Take(); err != nil {
+		return s, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range w.seen {
+		if f.Device.Name == at.Device {
+			s.back = append(s.back, f.Data)
+		} else {
+			s.away = append(s.away, f.Data)
+		}
+	}
+	w.seen = w.seen[:0]
+	return s, nil
+}
+
+// compare sends what a step runs on, and says how what becomes of it differs from what BPF_PROG_RUN made of it.
+func (w *wire) compare(p *prepared, first, second *Outcome) (*Failure, error) {
+	at, err := w.runner.suite.place(p)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(w.received.Expect(first.Packet), w.received.Expect(p.in.Packet)); err != nil {
+		return nil, err
+	}
+	seen, err := w.send(at, p.in.Packet)
+	if err != nil {
+		return nil, p.step.at("packet").errorf("%w", err)
+	}
+	want := fateOf(at.Hook, first.Code)
+	got, frame := seen.find(want, at.Hook, func(frame []byte) bool { return sameButChance(at.Hook, want, first.Packet, second.Packet, frame) })
+	verdict := VerdictOf(p.program.Type(), first.Code)
+	failure := &Failure{Program: p.program.Name, Sent: bytes.Clone(p.in.Packet), Want: bytes.Clone(first.Packet), Got: frame}
+	switch {
+	case want != got:
+		failure.Differences = fmt.Sprintf("BPF_PROG_RUN: %s, so it is %s; live: it is %s", verdict, want, got)
+		return failure, nil
+	case want == dropped || sameButChance(at.Hook, want, first.Packet, second.Packet, frame):
+		return nil, nil
+	}
+	failure.Differences = fmt.Sprintf("BPF_PROG_RUN and live: it is %s, as another packet", want)
+	failure.differs = true
+	whole, _ := packet.Decode(failure.Want)
+	failure.template = whole.Layers
+	return failure, nil
+}
+
+// A fate is what becomes of a packet.
+type fate string
+
+const (
+	delivered  fate = "delivered"
+	dropped    fate = "dropped"
+	sentBack   fate = "sent back"
+	redirected fate = "redirected"
+)
+
+// fateOf is what a verdict means at a hook.
+func fateOf(hook Hook, code uint32) fate {
+	if hook == XDP {
+		switch code {
+		case 2: // XDP_PASS
+			return delivered
+		case 3: // XDP_TX
+			return sentBack
+		case 4: // XDP_REDIRECT
+			return redirected
+		}
+		return dropped
+	}
+	switch code {
+	case 2, 4, 5, 8: // TC_ACT_SHOT, TC_ACT_STOLEN, TC_ACT_QUEUED, TC_ACT_TRAP
+		return dropped
+	case 7: // TC_ACT_REDIRECT
+		return redirected
+	}
+	return delivered
+}
+
+// find tells the fate of a packet by where it was seen, and the frame that was seen there. Where a frame is like what is wanted, nothing else counts: the
+// stack may have answered it or sent it on.
+func (s *sighting) find(want fate, hook Hook, like func([]byte) bool) (fate, []byte) {
+	type view struct {
+		fate   fate
+		frames [][]byte
+	}
+	views := []view{{delivered, s.delivered}, {sentBack, s.back}, {redirected, s.away}}
+	if hook == TCEgress {
+		views = []view{{delivered, s.back}, {redirected, s.away}, {redirected, s.delivered}}
+	}
+	for _, v := range views {
+		// A redirection may lead anywhere: back as well, and to the stack of another device.
+		if v.fate != want && want != redirected {
+			continue
+		}
+		for _, frame := range v.frames {
+			if like(frame) {
+				return want, frame
+			}
+		}
+	}
+	for _, v := range views {
+		if len(v.frames) > 0 {
+			return v.fate, v.frames[0]
+		}
+	}
+	return dropped, nil
+}
+
+// sameButChance compares a frame with what came out of two runs, but for the bytes in which those differ. What TC redirects to a neighbour gets
+// its MACs after the program.
+func sameButChance(hook Hook, want fate, first, second, got []byte) bool {
+	if len(first) != len(second) {
+		return true // nothing about it is certain
+	}
+	if len(first) != len(got) {
+		return false
+	}
+	from := 0
+	if hook != XDP && want == redirected {
+		from = min(12, len(got))
+	}
+	for i := from; i < len(got); i++ {
+		if got[i] != first[i] && first[i] == second[i] {
+			return false
+		}
+	}
+	return true
+}
