@@ -44,6 +44,9 @@ func newSocketRig(t testing.TB, sockets uint32, changes ...func(*bpf.Config)) *s
 
 	config := goodConfig()
 	config.WithoutSetRetval = feature.SetRetval.Check().State != feature.Yes
+	node, _ := network.Machine("node1")
+	config.NetNSCookie, err = node.NetNSCookie()
+	require.NoError(t, err)
 	for _, change := range changes {
 		change(&config)
 	}
