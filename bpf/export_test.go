@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -54,6 +55,15 @@ func (n *Node) MarkFlow(t Tuple) error {
 	entry.State = hostCtStateCT_EXPIRED
 	entry.Tick -= 1 << 15
 	return n.Maps.CT.Put(t.raw(), entry)
+}
+
+// State is every map whose contents outlast a packet, but for counters and events.
+func (n *Node) State() map[string]*ebpf.Map {
+	state := maps.Clone(n.maps)
+	for _, name := range []string{hostMapPackets, hostMapSlowPath, hostMapMetrics, hostMapEvents} {
+		delete(state, name)
+	}
+	return state
 }
 
 // AgeClaims makes all claims look as if their flows had last been used so much longer ago.

@@ -305,7 +305,7 @@ func TestManyDatagrams(t *testing.T) {
 // TestFragmentsThatLie write over the first one's header, end behind the longest datagram, or are in pieces themselves.
 func TestFragmentsThatLie(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newRigOf(t, tinyMaps)
 	for _, f := range families {
 		r.serve(t, bpf.TCP, node1.at(f, 30080), remote.at(f, 80))
 		r.serve(t, bpf.UDP, node1.at(f, 30080), remote.at(f, 80))
@@ -318,6 +318,7 @@ func TestFragmentsThatLie(t *testing.T) {
 			packet.IPv6Fragment{NextHeader: p, Offset: offset, More: more, ID: 7}, packet.Raw(make([]byte, size)))
 	}
 	tcp := packet.TCP{Src: client.at(v6, 40000), Dst: node1.at(v6, 30080)}
+	r.still(t)
 	for name, data := range map[string][]byte{
 		"IPv4 over the ports of TCP":      fragment4(packet.ProtocolTCP, 8, true, 64),
 		"IPv4 over the checksum of TCP":   fragment4(packet.ProtocolTCP, 16, true, 64),

@@ -241,7 +241,7 @@ func TestErrorAboutUntranslated(t *testing.T) {
 // TestErrorAboutNothing has errors that quote what cannot be, or what was never sent: they open no flow, and tell nobody.
 func TestErrorAboutNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newRigOf(t, tinyMaps)
 	for _, f := range families {
 		for _, p := range balanced {
 			r.serve(t, p, node1.at(f, 30080), remote.at(f, 80))
@@ -276,19 +276,23 @@ func TestErrorAboutNothing(t *testing.T) {
 				packet.IPv6Fragment{NextHeader: packet.ProtocolTCP, Offset: 1480, ID: 7}, packet.Raw(ip[header:])}
 			more["an extension and nothing"] = patched(6, 0, 64, 6, 200)
 		}
+		r.still(t)
 		for name, quote := range more {
 			t.Run(fmt.Sprintf("%s/%s", f, name), func(t *testing.T) {
 				for _, at := range []hook{r.xdp(), r.fromNetdev()} {
 					r.report(t, at, node2, node1, troubles[0].about(f, remote.addr(f), node1.addr(f), quote)).untouched(t)
 				}
+				r.unchanged(t)
 			})
 		}
 		t.Run(string(f)+"/a known flow, told to another than its sender", func(t *testing.T) {
 			r.serve(t, bpf.UDP, node1.at(f, 30082), podA.at(f, 80))
 			local := r.send(t, r.fromNetdev(), client, node1, message(bpf.UDP, client.at(f, 40000), node1.at(f, 30082)))
+			r.still(t)
 			for _, at := range []hook{r.xdp(), r.fromNetdev()} {
 				r.error(t, at, node2, node1, troubles[0].about(f, remote.addr(f), node1.addr(f), local.Quote())).untouched(t)
 			}
+			r.unchanged(t)
 		})
 		t.Run(string(f)+"/a redirect", func(t *testing.T) {
 			redirect := packet.Template(packet.ICMP{Src: gateway.ipv4, Dst: node1.ipv4, Type: packet.ICMPRedirect, Code: 1, Embedded: known.Quote()})
@@ -296,6 +300,7 @@ func TestErrorAboutNothing(t *testing.T) {
 				redirect = packet.ICMPv6{Src: gateway.ipv6, Dst: node1.ipv6, Type: 137, Payload: ip}
 			}
 			r.error(t, r.xdp(), gateway, node1, redirect).untouched(t)
+			r.unchanged(t)
 		})
 		t.Run(string(f)+"/from a pod that is not the one", func(t *testing.T) {
 			// Pod a speaks of a packet to pod b; and of one to itself, under the name of pod b.
@@ -303,6 +308,7 @@ func TestErrorAboutNothing(t *testing.T) {
 			r.error(t, r.fromA(), podA, lxcA, about).dropped(t, bpf.InvalidSource)
 			about = troubles[0].about(f, podB.addr(f), remote.addr(f), message(bpf.TCP, remote.at(f, 1), podA.at(f, 2)))
 			r.error(t, r.fromA(), podA, lxcA, about).dropped(t, bpf.InvalidSource)
+			r.unchanged(t)
 		})
 		t.Run(string(f)+"/without a hop left", func(t *testing.T) {
 			about := troubles[0].about(f, remote.addr(f), node1.addr(f), known.Quote())

@@ -16,13 +16,14 @@ const (
 	l4 = l3 + 20 // and what follows one of IPv4 without options
 )
 
-// unwanted runs a frame that holds up nowhere: XDP leaves it to TC, TC drops it.
+// unwanted runs a frame that holds up nowhere: XDP leaves it to TC, TC drops it, and neither takes note of it.
 func (r *rig) unwanted(t testing.TB, data []byte) {
 	t.Helper()
 	r.run(t, r.xdp(), data).untouched(t)
 	if tcTakes(data) {
 		r.run(t, r.fromNetdev(), data).dropped(t, bpf.Invalid)
 	}
+	r.unchanged(t)
 }
 
 // tcTakes tells whether BPF_PROG_RUN takes a frame for TC: since 6.18 it wants a whole IP header in one of IP.
@@ -43,7 +44,7 @@ func wire(t testing.TB, layers ...packet.Template) []byte {
 
 func TestTruncated(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newStillRig(t)
 	eachFlow(t, protocols, func(t *testing.T, f family, p bpf.Protocol) {
 		whole := wire(t, message(p, client.at(f, 40000), node1.at(f, port(p, 30080))))
 		pod, err := packet.Build(packet.Layers{frame(podA, lxcA), message(p, podA.at(f, 40000), podB.at(f, port(p, 80)))}, packet.Defaults{})
@@ -58,15 +59,17 @@ func TestTruncated(t *testing.T) {
 			r.run(t, r.fromA(), pod.Data[:size]).dropped(t, bpf.Invalid)
 			r.run(t, r.toNetdev(r.lxcA), pod.Data[:size]).untouched(t)
 			r.run(t, r.toA(0), pod.Data[:size]).untouched(t)
+			r.unchanged(t)
 		}
-		r.run(t, r.xdp(), whole).untouched(t)
+		r.run(t, r.xdp(), whole)
+		r.still(t)
 	})
 }
 
 // TestTruncatedL4 cuts the L4 header and has the IP header admit it.
 func TestTruncatedL4(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newStillRig(t)
 	eachFlow(t, protocols, func(t *testing.T, f family, p bpf.Protocol) {
 		whole := wire(t, message(p, client.at(f, 40000), node1.at(f, port(p, 30080))))
 		header, start := 8, l4
@@ -98,7 +101,7 @@ func setLength(data []byte, f family, n int) {
 
 func TestHeadersThatLie(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newStillRig(t)
 	tcp4 := packet.TCP{Src: client.at(v4, 40000), Dst: node1.at(v4, 30080)}
 	udp4 := packet.UDP{Src: client.at(v4, 40000), Dst: node1.at(v4, 30080)}
 	tcp6 := packet.TCP{Src: client.at(v6, 40000), Dst: node1.at(v6, 30080)}

@@ -76,6 +76,7 @@ type rig struct {
 	ns     *namespace
 	events *ringbuf.Reader
 	cookie uint64
+	memory map[string]string // see still
 }
 
 var smallMaps = bpf.MapSizes{
