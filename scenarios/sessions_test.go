@@ -170,8 +170,11 @@ func exchange(t testing.TB, from, to *net.TCPConn, data []byte) {
 	wrote := make(chan error, 1)
 	go func() { _, err := from.Write(data); wrote <- err }()
 	got := make([]byte, len(data))
+	require.NoError(t, to.SetReadDeadline(time.Now().Add(10*time.Second)))
 	_, err := io.ReadFull(to, got)
-	require.NoError(t, errors.Join(err, <-wrote))
+	require.NoError(t, err)
+	require.NoError(t, <-wrote)
+	require.NoError(t, to.SetReadDeadline(time.Time{}))
 	require.True(t, bytes.Equal(data, got), "other bytes arrived")
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -104,6 +105,7 @@ func TestRefusedBehindAService(t *testing.T) {
 				conn := client.Dial(t, "udp", node1.AddrPort(30080))
 				_, err := conn.Write([]byte("anyone there?"))
 				require.NoError(t, err)
+				require.NoError(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
 				_, err = conn.Read(make([]byte, 100))
 				require.True(t, errors.Is(err, syscall.ECONNREFUSED), "%v", err)
 			})
