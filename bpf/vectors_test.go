@@ -22,7 +22,10 @@ func TestVectors(t *testing.T) {
 					suite.Object, err = filepath.Abs(file)
 					require.NoError(t, err)
 				}
-				vectorOptions.RunSuite(t, suite)
+				// Live, too: what is sent over the wire to the attached programs meets the same end.
+				options := vectorOptions
+				options.Live = true
+				options.RunSuite(t, suite)
 			}
 		})
 	}

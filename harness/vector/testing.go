@@ -29,6 +29,9 @@ func (o Options) RunSuite(t *testing.T, s *Suite) {
 		result := s.Run(t.Context(), o)
 		for _, v := range result.Vectors {
 			t.Run(v.Name, func(t *testing.T) {
+				if v.Skipped != "" {
+					t.Skip(v.Skipped)
+				}
 				if v.Failure != nil {
 					t.Error("\n" + v.Failure.String())
 				}
