@@ -20,13 +20,14 @@ type plan struct {
 	watched       time.Duration // what others do before the run and after
 	serviceCounts []int
 	labNodes      []int
+	trial         time.Duration // of a rate, in the search for the highest one without loss
 	say           func(string)
 }
 
 func (o Options) plan() plan {
 	p := plan{rounds: 15, duration: 400 * time.Millisecond, loads: []int{75000, 150000, 300000},
 		watched: 2 * time.Second, fewer: 1, serviceCounts: []int{1, 100, 1000, 10000},
-		labNodes: []int{3, 30, 100}}
+		labNodes: []int{3, 30, 100}, trial: 50 * time.Millisecond}
 	if o.Quick {
 		p.rounds, p.duration = 10, 200*time.Millisecond
 		p.fewer = 4
@@ -69,6 +70,8 @@ var benchmarks = []benchmark{
 	{"pps-32-flows", "pps", false, 25, varied(func(t *traffic) { t.flows = 32 })},
 	{"pps-65536-flows", "pps", false, 40, varied(func(t *traffic) { t.flows = 65536 })},
 	{"pps-local", "pps", false, 25, varied(func(t *traffic) { t.local = true })},
+	{"pps-split", "pps", true, 25, func(ctx context.Context, r *run) error { return r.splitRates(ctx) }},
+	{"ndr", "ndr", false, 60, func(ctx context.Context, r *run) error { return r.lossFree(ctx) }},
 	{"services", "services", true, 180, func(ctx context.Context, r *run) error {
 		return r.services(ctx, r.results, traffic{family: topo.IPv4, flows: 8192, size: 64}, r.cpu)
 	}},

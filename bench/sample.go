@@ -14,6 +14,7 @@ import (
 type sample struct {
 	wireCount               // frames of this run alone
 	wall, cpu time.Duration // until the last frame was back; CPU time as cpuClock counts
+	receiving time.Duration // CPU time of the receiving thread, in the split mode
 }
 
 // rate is in packets per second of CPU time, and cost in nanoseconds of it per packet.
@@ -79,6 +80,26 @@ func (w *wire) offer(ctx context.Context, perSecond int, d time.Duration) (sampl
 	})
 }
 
+// pace sends bursts at a rate for the time, and waits for each without sleeping. A burst
+// that is late is not caught up with: that would be a higher rate for a while.
+func (w *wire) pace(ctx context.Context, perSecond float64, d time.Duration) (sample, error) {
+	const burst = 32
+	between := gap(perSecond, burst)
+	return w.run(ctx, func(start time.Time, send func(uint32) error) error {
+		for due := start; due.Sub(start) < d && ctx.Err() == nil; due = due.Add(between) {
+			for time.Now().Before(due) {
+			}
+			if late := time.Now(); late.Sub(due) > between {
+				due = late
+			}
+			if err := send(burst); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	})
+}
+
 // sleepUntil blocks the thread itself, so that waking costs no scheduling of
 // goroutines on another one.
 func sleepUntil(due time.Time) error {
@@ -108,16 +129,29 @@ func (w *wire) run(ctx context.Context, drive func(start time.Time, send func(ui
 		if err != nil {
 			return err
 		}
+		received, err := w.receiver.now()
+		if err != nil {
+			return err
+		}
 		start := time.Now()
 		if err := drive(start, w.send); err != nil {
 			return err
 		}
-		if s.wireCount, err = w.settle(before); err != nil {
+		s.wall = time.Since(start)
+		var settled time.Time
+		if s.wireCount, settled, err = w.settle(before); err != nil {
 			return err
 		}
-		s.wall = time.Since(start)
+		if w.receiver == nil {
+			s.wall = settled.Sub(start)
+		}
 		after, err := w.clock.now()
+		if err != nil {
+			return err
+		}
 		s.cpu = after - cpu
+		after, err = w.receiver.now()
+		s.receiving = after - received
 		return err
 	})
 	return s, err
@@ -136,19 +170,28 @@ func (w *wire) send(n uint32) error {
 	return nil
 }
 
-// settle waits until every frame sent since before is back, at most a second: what
-// is missing then is lost.
-func (w *wire) settle(before wireCount) (wireCount, error) {
-	for deadline := time.Now().Add(time.Second); ; {
-		now, err := w.count()
-		if err != nil {
-			return now, err
+// settle waits until every frame sent since before is back, and tells when that was. What
+// is missing after a second is lost; in the split mode, where frames are lost every time,
+// after 5 ms in which no more came.
+func (w *wire) settle(before wireCount) (now wireCount, at time.Time, err error) {
+	patience := time.Second
+	last := uint64(0)
+	for at = time.Now(); ; {
+		if now, err = w.count(); err != nil {
+			return now, at, err
 		}
 		now = wireCount{
 			Sent: now.Sent - before.Sent, Returned: now.Returned - before.Returned, Strayed: now.Strayed - before.Strayed,
 		}
-		if now.Returned+now.Strayed >= now.Sent || time.Now().After(deadline) {
-			return now, nil
+		arrived := now.Returned + now.Strayed
+		if arrived > last {
+			last, at = arrived, time.Now()
+			if w.receiver != nil {
+				patience = 5 * time.Millisecond
+			}
+		}
+		if arrived >= now.Sent || time.Since(at) > patience {
+			return now, at, nil
 		}
 	}
 }

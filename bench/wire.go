@@ -34,6 +34,9 @@ type wire struct {
 	cpu     int
 	flows   int
 
+	network  *topo.Network
+	receiver *threadClock // nil in the inline mode
+
 	podDevice uint32 // the node's end of the way to the local pod, by its index
 }
 
@@ -47,7 +50,7 @@ type xdpContext struct {
 // destination port of what should come back. The caller closes the wire before
 // the network.
 func newWire(network *topo.Network, t traffic, wantPort uint16, cpu int) (w *wire, err error) {
-	w = &wire{cpu: cpu, flows: t.flows}
+	w = &wire{cpu: cpu, flows: t.flows, network: network}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.Close())
