@@ -26,7 +26,8 @@ func TestGeneratedFlows(t *testing.T) {
 	var last *generated // that which fails, once it is as short as can be
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(reproduce(t, last.sequence))
+			file, text := reproduce(t, "", last.sequence)
+			t.Logf("as a suite, for skbench vectors %s:\n%s", file, text)
 		}
 	})
 	for opened := 0; opened < 10_000; {

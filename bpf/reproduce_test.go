@@ -49,21 +49,21 @@ var (
 	atFromB      = place{(*rig).fromB, "lxc_bpfel.o", "from_container", "{ingress: lxc-b, device: lxc-b}"}
 )
 
-// reproduce writes a suite that does what a sequence did, up to its last packet, of which it wants what is right. It plays the sequence
+// reproduce writes a suite into a folder ("": that for temporary files) that does what a sequence did, up to its last packet, of which it wants what is right. It plays the sequence
 // once more to learn what lay in the maps. A suite knows the programs of one object: what those of others, and the agent, changed on the
 // way, it puts into the maps.
-func reproduce(t testing.TB, sequence []played) string {
+func reproduce(t testing.TB, folder string, sequence []played) (name, text string) {
 	t.Helper()
 	for len(sequence) > 0 && sequence[len(sequence)-1].change != nil {
 		sequence = sequence[:len(sequence)-1]
 	}
 	if len(sequence) == 0 {
-		return ""
+		return "", ""
 	}
 	last := sequence[len(sequence)-1]
 	r := newRig(t)
 	out := &strings.Builder{}
-	file, err := os.CreateTemp("", "skbench-generated-*.yaml")
+	file, err := os.CreateTemp(folder, "skbench-generated-*.yaml")
 	require.NoError(t, err)
 	defer file.Close()
 	fmt.Fprintf(out, "extends: %s\nobject: %s\nprogram: %s\n", from(t, file.Name(), "testdata/node1.yaml"), from(t, file.Name(), objectFile(last.at.object)), last.at.program)
@@ -91,7 +91,44 @@ func reproduce(t testing.TB, sequence []played) string {
 	}
 	_, err = file.WriteString(out.String())
 	require.NoError(t, err)
-	return fmt.Sprintf("as a suite, for skbench vectors %s:\n%s", file.Name(), out)
+	return file.Name(), out.String()
+}
+
+// TestSequenceAsASuite has the suite of a sequence that is right pass, and fail once something else is said to be right.
+func TestSequenceAsASuite(t *testing.T) {
+	t.Parallel()
+	for _, last := range []place{atXDP, atFromA} {
+		t.Run(last.program, func(t *testing.T) {
+			g := newGenerated(t, newRig(t))
+			g.ingress = "XDP"
+			for _, f := range families {
+				frontend := model.Frontend{Addr: node1.at(f, 30080), Protocol: uint8(bpf.TCP)}
+				backend := podA.at(f, 8080)
+				g.change(func(r *rig) error {
+					return r.PutService(bpf.Service{Frontend: raw(frontend), Backends: at(backend), External: true})
+				})
+				g.node.Serve(frontend, backend)
+				request := model.Flow{Src: client.at(f, 40000), Dst: frontend.Addr, Protocol: frontend.Protocol}
+				g.send(nil, client, request)
+				if last.program == atXDP.program {
+					g.send(nil, client, request)
+					continue
+				}
+				answer, _ := g.node.Answer(request)
+				g.send(nil, podA, answer)
+			}
+			failed := func() int {
+				file, text := reproduce(t, t.TempDir(), g.sequence)
+				results := vector.RunFiles(t.Context(), []string{file}, vector.Options{}, nil)
+				require.NoError(t, results[0].Err, text)
+				return results[0].Failed()
+			}
+			require.Zero(t, failed())
+			wrong := &g.sequence[len(g.sequence)-1]
+			wrong.out.Dst = client.at(v6, 40001)
+			require.Equal(t, 1, failed())
+		})
+	}
 }
 
 // from is the path of a file of this folder from where another lies.
