@@ -23,7 +23,7 @@ func (w *writer) service(n kubeproxy.Node, s kubeproxy.Service) {
 	if s.ServedOutside() {
 		w.outside(n, s)
 	}
-	if inside := s.Frontends[0]; inside.Served {
+	if inside, served := s.Inside(); served {
 		// The reply to what is no pod must come back through this node.
 		w.line("-A %s ! -s %s %s -j KUBE-MARK-MASQ", frontendChain(s, inside), n.Pods, To(s, inside))
 	}

@@ -14,17 +14,12 @@ import (
 
 	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/harness/datapath/kubeproxy"
+	"github.com/skbench/skbench/harness/datapath/kubeproxy/example"
 	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
 )
 
 var rewrite = flag.Bool("update", false, "write the golden files anew")
-
-func backend(node string, number int) harness.Backend {
-	return harness.Backend{
-		Pod: "web-on-" + node, Node: node, IPv4: topo.PodIP(topo.PodsIPv4(number), 1), IPv6: topo.PodIP(topo.PodsIPv6(number), 1), Port: 80,
-	}
-}
 
 // services are a node port with two backends, one that has lost all of its own, and
 // one with all that a service can have.
@@ -34,7 +29,7 @@ func services() []harness.Service {
 			Name: "web", Port: packet.TCPPort(8080), NodePort: 32000,
 			ClusterIPv4: netip.MustParseAddr("192.168.0.1"), ClusterIPv6: netip.MustParseAddr("fd00:192:168::1"),
 			ExternalIPs: []netip.Addr{netip.MustParseAddr("198.51.100.9"), netip.MustParseAddr("2001:db8::9")},
-			Backends:    []harness.Backend{backend("node1", 1), backend("node2", 2)},
+			Backends:    []harness.Backend{example.Backend("node1", 1), example.Backend("node2", 2)},
 		},
 		{
 			Name: "gone", Port: packet.UDPPort(53), NodePort: 32001,
@@ -48,7 +43,7 @@ func services() []harness.Service {
 			Affinity:        10 * time.Second,
 			ExternalTraffic: harness.Local, InternalTraffic: harness.Local,
 			SourceRanges: []netip.Prefix{netip.MustParsePrefix("172.31.0.0/16"), netip.MustParsePrefix("2001:db8:1::/48")},
-			Backends:     []harness.Backend{backend("node2", 2)},
+			Backends:     []harness.Backend{example.Backend("node2", 2)},
 		},
 	}
 }

@@ -76,8 +76,7 @@ type Service struct {
 	Affinity time.Duration  // a client keeps its endpoint so long after its last flow; 0: no longer than the flow
 }
 
-// Frontend is an address at which a node serves a service. The first of a service
-// is its cluster address.
+// Frontend is an address at which a node serves a service.
 type Frontend struct {
 	Addr netip.Addr // not valid: the node's own, for a node port
 	Port uint16
@@ -141,7 +140,9 @@ func (n Node) service(s harness.Service) Service {
 		}
 	}
 
-	served.add(Frontend{Addr: n.of(s.ClusterIPv4, s.ClusterIPv6), Port: s.Port.Number, Policy: s.InternalTraffic}, cluster)
+	if addr := n.of(s.ClusterIPv4, s.ClusterIPv6); addr.IsValid() {
+		served.add(Frontend{Addr: addr, Port: s.Port.Number, Policy: s.InternalTraffic}, cluster)
+	}
 	for _, addr := range s.ExternalIPs {
 		if n.speaks(addr) {
 			served.add(Frontend{Addr: addr, Port: s.Port.Number, External: true, Policy: s.ExternalTraffic}, cluster)
@@ -205,6 +206,15 @@ func (s Service) Reachable() []netip.AddrPort {
 		}
 	}
 	return all
+}
+
+// Inside is the cluster address, if the service has one and an endpoint for it.
+func (s Service) Inside() (f Frontend, served bool) {
+	i := slices.IndexFunc(s.Frontends, func(f Frontend) bool { return !f.External && f.Served })
+	if i < 0 {
+		return Frontend{}, false
+	}
+	return s.Frontends[i], true
 }
 
 // ServedOutside tells whether the service has a frontend for packets from outside

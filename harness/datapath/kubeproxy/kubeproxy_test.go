@@ -11,6 +11,7 @@ import (
 
 	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/harness/datapath/kubeproxy"
+	"github.com/skbench/skbench/harness/datapath/kubeproxy/example"
 	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
 )
@@ -198,4 +199,16 @@ func TestStaleFlows(t *testing.T) {
 	service.Backends = nil
 	require.Nil(t, node.Stale(node.Services([]harness.Service{service})), "flows of a service that lost its last backend stay")
 	require.Nil(t, node.Stale(node.Services([]harness.Service{web(packet.TCPPort(53))})))
+}
+
+func TestServiceWithoutClusterAddress(t *testing.T) {
+	t.Parallel()
+	for family, addr := range map[topo.Family]string{topo.IPv4: "203.0.113.2", topo.IPv6: "2001:db8::2"} {
+		service := on("node1", family).Services(example.WithoutClusterAddress())[0]
+		require.Len(t, service.Frontends, 2)
+		require.Equal(t, addr, service.Frontends[0].Addr.String())
+		require.Equal(t, uint16(32080), service.Frontends[1].Port, "of the node")
+		_, served := service.Inside()
+		require.False(t, served)
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math/bits"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,53 +14,17 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	nft "github.com/google/nftables"
 	"github.com/stretchr/testify/require"
 
 	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/harness/datapath/kubeproxy"
-	"github.com/skbench/skbench/harness/packet"
+	"github.com/skbench/skbench/harness/datapath/kubeproxy/example"
 	"github.com/skbench/skbench/topo"
 )
 
 var rewrite = flag.Bool("update", false, "write the golden files anew")
-
-func backend(node string, number int) harness.Backend {
-	return harness.Backend{
-		Pod: "web-on-" + node, Node: node, IPv4: topo.PodIP(topo.PodsIPv4(number), 1), IPv6: topo.PodIP(topo.PodsIPv6(number), 1), Port: 80,
-	}
-}
-
-// plain is a node port with two backends, and a service that has lost all of its own.
-func plain() []harness.Service {
-	return []harness.Service{
-		{
-			Name: "web", Port: packet.TCPPort(8080), NodePort: 32000,
-			ClusterIPv4: netip.MustParseAddr("192.168.0.1"), ClusterIPv6: netip.MustParseAddr("fd00:192:168::1"),
-			Backends: []harness.Backend{backend("node1", 1), backend("node2", 2)},
-		},
-		{
-			Name: "gone", Port: packet.UDPPort(53), NodePort: 32001,
-			ClusterIPv4: netip.MustParseAddr("192.168.0.2"), ClusterIPv6: netip.MustParseAddr("fd00:192:168::2"),
-		},
-	}
-}
-
-// full is a service with all that a service can have, its one backend on node2.
-func full() []harness.Service {
-	return []harness.Service{{
-		Name: "all", Port: packet.TCPPort(443), NodePort: 32443, HostPort: 8443,
-		ClusterIPv4: netip.MustParseAddr("192.168.0.3"), ClusterIPv6: netip.MustParseAddr("fd00:192:168::3"),
-		ExternalIPs:     []netip.Addr{netip.MustParseAddr("198.51.100.1")},
-		LoadBalancerIPs: []netip.Addr{netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("2001:db8::1")},
-		Affinity:        10 * time.Second,
-		ExternalTraffic: harness.Local, InternalTraffic: harness.Local,
-		SourceRanges: []netip.Prefix{netip.MustParsePrefix("172.31.0.0/16"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8:1::/35")},
-		Backends:     []harness.Backend{backend("node2", 2)},
-	}}
-}
 
 var goldens = []struct {
 	file     string
@@ -69,10 +32,10 @@ var goldens = []struct {
 	family   topo.Family
 	services []harness.Service
 }{
-	{"ipv4.nft", "node1", topo.IPv4, plain()},
-	{"ipv6.nft", "node1", topo.IPv6, plain()},
-	{"with_backend.nft", "node2", topo.IPv4, full()},
-	{"without_backend.nft", "node1", topo.IPv6, full()},
+	{"ipv4.nft", "node1", topo.IPv4, example.Plain()},
+	{"ipv6.nft", "node1", topo.IPv6, example.Plain()},
+	{"with_backend.nft", "node2", topo.IPv4, example.Full()},
+	{"without_backend.nft", "node1", topo.IPv6, example.Full()},
 }
 
 func TestTableIsThatOfKubeProxy(t *testing.T) {
@@ -110,9 +73,10 @@ func TestKernelHoldsWhatTheTextSays(t *testing.T) {
 			require.NoError(t, err)
 			defer p.Close()
 			var before []harness.Service
-			less := plain()
+			less := example.Plain()
 			less[0].Backends = less[0].Backends[:1]
-			for _, services := range [][]harness.Service{append(plain(), full()...), append(less, full()...), full(), nil, c.services[:1], c.services} {
+			for _, services := range [][]harness.Service{
+				append(example.Plain(), example.Full()...), append(less, example.Full()...), append(example.Full(), example.WithoutClusterAddress()...), nil, c.services[:1], c.services} {
 				require.NoError(t, p.Serve(t.Context(), kubeproxy.Diff(node.Services(before), node.Services(services))))
 				before = services
 				want := table(node, rules(node, node.Services(services)))
@@ -144,16 +108,16 @@ func TestChainsInUseGoLater(t *testing.T) {
 		require.NoError(t, p.Serve(t.Context(), kubeproxy.Diff(node.Services(before), node.Services(now))))
 	}
 
-	change(nil, full())
+	change(nil, example.Full())
 	served := list(t, machine, topo.IPv4)
-	chain := chainOf("external", node.Services(full())[0])
+	chain := chainOf("external", node.Services(example.Full())[0])
 	run(t, machine, "add map ip kube-proxy holder { type inet_service : verdict; elements = { 1 : goto "+chain+" } }", "nft", "-f", "-")
-	change(full(), nil)
+	change(example.Full(), nil)
 	require.Contains(t, list(t, machine, topo.IPv4), chain, "it is in use")
-	change(nil, full())
+	change(nil, example.Full())
 	run(t, machine, "delete map ip kube-proxy holder", "nft", "-f", "-")
 	require.Equal(t, served, list(t, machine, topo.IPv4))
-	change(full(), nil)
+	change(example.Full(), nil)
 	require.Equal(t, empty, list(t, machine, topo.IPv4))
 }
 

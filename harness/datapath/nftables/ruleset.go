@@ -121,7 +121,7 @@ func (r ruleset) service(n kubeproxy.Node, s kubeproxy.Service) {
 	if s.ServedOutside() {
 		r.outside(n, s)
 	}
-	if inside := s.Frontends[0]; inside.Served {
+	if inside, served := s.Inside(); served {
 		// The reply to what is no pod must come back through this node.
 		r.add(policyChain(s, inside.Policy), daddr.is(inside.Addr), toPort(s.Protocol, inside.Port), saddr.notIn(n.Pods), jump(markForMasquerade))
 	}
