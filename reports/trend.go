@@ -52,6 +52,7 @@ func (r *Report) trends() (charts []chart) {
 		if !slices.ContainsFunc(c.lines, func(s series) bool { return len(s.points) > 1 }) {
 			continue
 		}
+		slices.SortStableFunc(c.lines, func(a, b series) int { return compareValues(a.value, b.value) })
 		if shared := nameOf(case_[0].Params, told); shared != "" {
 			c.shared = strings.Split(shared, " · ")
 		}
