@@ -70,6 +70,7 @@ func badNight(t *testing.T) string {
 // lookScript is run in the page, and tells what a reader would trip over.
 const lookScript = `(() => {
 	const wrong = [];
+	for (const d of document.querySelectorAll("details")) d.open = true;
 	const width = document.documentElement.clientWidth;
 	if (document.documentElement.scrollWidth > width) wrong.push("the page is " + document.documentElement.scrollWidth + " wide");
 	for (const e of document.querySelectorAll("body *")) {

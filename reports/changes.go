@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/perf/benchmath"
 )
@@ -109,9 +110,10 @@ func incomparable(old, new *Results) string {
 	for _, run := range []struct {
 		name string
 		*Results
-	}{{"old", old}, {"new", new}} {
+	}{{"new", new}, {"old", old}} {
 		if reason := run.untrusted(); reason != "" {
-			return fmt.Sprintf("the %s run is not to be trusted: %s", run.name, reason)
+			first, _, _ := strings.Cut(reason, "; ")
+			return fmt.Sprintf("the %s run is not to be trusted: %s", run.name, first)
 		}
 	}
 	return differentMachine(old, new)

@@ -12,6 +12,7 @@ import (
 // than one varies, the bars come in groups.
 type chart struct {
 	name      string // of its files, without the extension
+	of        string // the benchmark, as results.json calls it
 	benchmark benchmark
 	unit      unit
 	over      string   // the parameter that the bars stand for, "" when none varies
@@ -78,7 +79,7 @@ func fileName(unit string) string {
 
 // layOut arranges the results of one benchmark and unit.
 func layOut(results []*Result) chart {
-	c := chart{benchmark: benchmarkOf(results[0].Benchmark), unit: unitOf(results[0].Unit)}
+	c := chart{of: results[0].Benchmark, benchmark: benchmarkIn(results[0].Benchmark, results[0].Unit), unit: unitOf(results[0].Unit)}
 	var varying []string
 	values := valuesOf(results)
 	for _, param := range paramNames(values) {
@@ -134,9 +135,11 @@ func takeBars(varying []string, values map[string][]string) (over string, others
 	if len(varying) == 0 {
 		return "", nil
 	}
-	if slices.Contains(varying, program) {
-		// A program belongs to one datapath, which so says nothing more.
-		return program, slices.DeleteFunc(varying, func(param string) bool { return param == program || param == "datapath" })
+	// A program belongs to one datapath, which so says nothing more.
+	for _, param := range []string{"case", program} {
+		if len(values[program]) > 1 && slices.Contains(varying, param) {
+			return param, slices.DeleteFunc(varying, func(other string) bool { return other == param || other == "datapath" })
+		}
 	}
 	most := varying[0]
 	for _, param := range varying {
@@ -183,9 +186,12 @@ func (c chart) title() string {
 		} else if !strings.HasSuffix(words, " against "+c.axis.words) {
 			words += " against " + c.axis.words
 		}
-		return strings.ToUpper(words[:1]) + words[1:]
+		return capital(words)
 	}
-	if c.over == "" || c.over == "datapath" {
+	if c.over == "" || c.over == "datapath" || c.over == program || c.over == "case" {
+		if titleStyle.Width(c.benchmark.title) > contentWidth {
+			return capital(c.benchmark.brief())
+		}
 		return c.benchmark.title
 	}
 	return c.benchmark.title + " by " + c.over

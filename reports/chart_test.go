@@ -94,7 +94,7 @@ func TestCharts(t *testing.T) {
 				figureOf("services", "datapath=xdp services=1 packets=later", "ns/packet", 1),
 			},
 			[]string{
-				"services: Cost per packet of the datapath alone, against services [XDP, later packets, 1 service]", "() Cost per packet of the datapath alone, against services",
+				"services: Cost per packet against services [XDP, later packets, 1 service]", "() Cost per packet of the datapath alone, against services",
 				"services-by-services: Cost per packet against services [first packets]", "/XDP/ 1", "/iptables/ 1, 100, 10,000",
 			},
 		},

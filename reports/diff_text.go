@@ -41,5 +41,5 @@ func median(r *Result) string {
 	if r == nil {
 		return "–"
 	}
-	return tableNumber(r.Median)
+	return scaleOf(0, unitOf(r.Unit)).precise(r.Median)
 }

@@ -10,21 +10,23 @@ import (
 // programsOf names the programs that a datapath's packets meet, where a program's
 // result does not name its datapath.
 var programsOf = map[string][]string{
-	"xdp": {"bpf_xdp"},
-	"tc":  {"bpf_host", "bpf_lxc", "bpf_overlay", "bpf_network"},
+	"xdp":         {"xdp_entry"},
+	"xdp-generic": {"xdp_entry"},
+	"tc":          {"from_netdev", "to_netdev"},
+	"ebpf":        {"from_netdev", "to_netdev", "from_container", "to_container"},
 }
 
 // explain says which part of what was measured changed along with c, and so why.
 func (d *Diff) explain(c Change) string {
 	r := c.result()
-	if r.Benchmark == "program" {
+	if r.Benchmark == program {
 		return d.sentence(c, func(part Change, p *Result) bool {
-			return p.Benchmark == "program" && p.Params["program"] == r.Params["program"] && part.Unit() != c.Unit() && unitOf(part.Unit()).isCount()
+			return p.Benchmark == program && p.Params[program] == r.Params[program] && part.Unit() != c.Unit() && unitOf(part.Unit()).isCount()
 		})
 	}
 	programs := func(part Change, p *Result) bool {
-		return p.Benchmark == "program" && r.Params["datapath"] != "" &&
-			(p.Params["datapath"] == r.Params["datapath"] || slices.Contains(programsOf[r.Params["datapath"]], p.Params["program"]))
+		return p.Benchmark == program && r.Params["datapath"] != "" &&
+			(p.Params["datapath"] == r.Params["datapath"] || slices.Contains(programsOf[r.Params["datapath"]], p.Params[program]))
 	}
 	because := d.sentence(c, programs)
 	empty := d.sentence(c, func(part Change, p *Result) bool {

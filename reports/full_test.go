@@ -93,12 +93,16 @@ func fullRun(night int, slowed float64) *Results {
 		add("throughput", "bit/s", 2.1e10, "datapath", d, "path", "same-node", "offloads", "on")
 		add("throughput", "bit/s", 0.3e10, "datapath", d, "path", "same-node", "offloads", "off")
 	}
-	for i, program := range []string{"bpf_xdp", "bpf_host", "bpf_lxc"} {
-		for _, c := range []string{"established", "new-flow"} {
-			params := []string{"program", program, "case", c, "datapath", []string{"xdp", "tc", "tc"}[i]}
-			add("program", "ns/packet", 60+30*float64(i), params...)
-			add("program", "instructions", 15000+1000*float64(i), params...)
+	for i, name := range []string{"xdp_entry", "from_netdev", "from_container"} {
+		slower := 1.0
+		if i == 0 {
+			slower = slowed
 		}
+		for _, c := range []string{"first-remote", "later-remote"} {
+			add("program", "ns/packet", slower*(60+30*float64(i)), "program", name, "case", c)
+		}
+		add("program", "instructions", slower*(15000+1000*float64(i)), "program", name)
+		add("program", "states", 850, "program", name)
 	}
 	add("ndr", "packets/s", 2.9e6, "datapath", "xdp", "mode", "split", "size", "64")
 	add("ndr", "packets/s", 0.9e6, "datapath", "iptables", "mode", "split", "size", "64")

@@ -159,8 +159,9 @@ func (r *Report) addPlots(p *page) error {
 		if err != nil {
 			return err
 		}
-		if n := len(p.Sections); n == 0 || p.Sections[n-1].Title != c.benchmark.title {
-			p.Sections = append(p.Sections, section{Title: c.benchmark.title, What: c.benchmark.what})
+		b := benchmarkOf(c.of)
+		if n := len(p.Sections); n == 0 || p.Sections[n-1].Title != b.title {
+			p.Sections = append(p.Sections, section{Title: b.title, What: b.what})
 		}
 		last := &p.Sections[len(p.Sections)-1]
 		last.Figures = append(last.Figures, f)
@@ -278,30 +279,41 @@ func (c chart) figure(finding string) (figure, error) {
 	return figure{Title: c.title(), What: c.benchmark.what, Finding: finding, Plot: inline(svg, c.title()+". "+finding)}, nil
 }
 
-// table is the chart's part of the table of all figures.
+// table is the chart's part of the table of all figures. Billions are written as such,
+// since a phone has no room for their digits.
 func (c chart) table() figure {
 	f := figure{Title: c.title(), Unit: c.unit.name, Notes: strings.Join(c.shared, " · ")}
+	_, most := c.extent()
+	scale := scaleOf(most, c.unit)
+	if scale.divisor < 1e9 {
+		scale = scaleOf(0, c.unit)
+	}
+	f.Unit = scale.word + f.Unit
 	for _, g := range c.groups {
-		f.Groups = append(f.Groups, rowsOf(g))
+		r := rows{Name: g.name}
+		for _, b := range g.bars {
+			r.Rows = append(r.Rows, row{
+				Name:    b.name,
+				Median:  scale.precise(b.Median),
+				Low:     scale.precise(b.Low),
+				High:    scale.precise(b.High),
+				Samples: len(b.Samples),
+			})
+		}
+		f.Groups = append(f.Groups, r)
 	}
 	return f
 }
 
-func rowsOf(g group) rows {
-	r := rows{Name: g.name}
-	for _, b := range g.bars {
-		r.Rows = append(r.Rows, row{
-			Name:    b.name,
-			Median:  tableNumber(b.Median),
-			Low:     tableNumber(b.Low),
-			High:    tableNumber(b.High),
-			Samples: len(b.Samples),
-		})
+// precise writes v with enough digits that two samples are seldom written alike.
+func (s scale) precise(v float64) string {
+	if s.whole && v == math.Trunc(v) {
+		return grouped(v, 0)
 	}
-	return r
+	return tableNumber(v / s.divisor)
 }
 
-// tableNumber has enough digits that two samples are seldom written alike.
+// tableNumber has five digits, and more of what is larger.
 func tableNumber(v float64) string { return significant(v, 5) }
 
 // caveat says when samples are too few for an interval.

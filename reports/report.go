@@ -112,7 +112,8 @@ func (r *Report) Verdict() string {
 	case r.uncompared != nil:
 		return fmt.Sprintf("Not compared: the old run cannot be read: %v.", r.uncompared)
 	case r.Results.untrusted() != "":
-		return "Untrusted: " + strings.TrimSuffix(r.Results.untrusted(), ".") + "."
+		first, _, _ := strings.Cut(r.Results.untrusted(), "; ")
+		return "Untrusted: " + strings.TrimSuffix(first, ".") + "."
 	default:
 		return verdict(r.Results)
 	}
@@ -131,6 +132,9 @@ func (r *Report) caveats() (all []string) {
 	if why := r.Results.untrusted(); why != "" {
 		all = append(all, "Untrusted: this run failed a check of its own, so it decides nothing. "+sentence(why))
 	}
+	if r.Diff != nil && r.Diff.Old.untrusted() != "" {
+		all = append(all, "The run that it is compared with is untrusted too. "+sentence(r.Diff.Old.untrusted()))
+	}
 	if n := len(r.problems()); n > 0 {
 		all = append(all, fmt.Sprintf("%s of the files cannot be read, and what stood there is not judged: see the end of the page.", places(n)))
 	}
@@ -148,7 +152,7 @@ func sentence(text string) string {
 	if text == "" {
 		return ""
 	}
-	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
+	return capital(strings.TrimSuffix(text, ".")) + "."
 }
 
 func places(n int) string {

@@ -19,7 +19,7 @@ func (r *Report) writeSummary(w *bytes.Buffer) error {
 	for _, caveat := range r.caveats() {
 		fmt.Fprintf(w, "> %s\n\n", inCell(caveat))
 	}
-	if r.Diff != nil {
+	if r.Diff != nil && incomparable(r.Diff.Old, r.Diff.New) == "" {
 		for _, o := range []Outcome{Regressed, Improved, Undecided, Removed} {
 			r.writeChanges(w, o)
 		}

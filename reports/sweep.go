@@ -63,7 +63,7 @@ func sweepsOf(results []*Result) (sweeps []chart, rest []*Result) {
 	told := toldApartBy(values)
 	swept := map[*Result]bool{}
 	for _, param := range paramNames(values) {
-		if param == told || !isSweep(param, values[param]) {
+		if param == told || !isSweep(param, results[0].Benchmark, values[param]) {
 			continue
 		}
 		var keys []string
@@ -80,7 +80,11 @@ func sweepsOf(results []*Result) (sweeps []chart, rest []*Result) {
 		}
 		for _, key := range keys {
 			c := linesOf(strata[key], param, told)
-			if !slices.ContainsFunc(c.lines, func(s series) bool { return len(s.points) >= fewPoints }) && param != quantile {
+			least := fewPoints
+			if param == quantile || param == results[0].Benchmark {
+				least = 2
+			}
+			if !slices.ContainsFunc(c.lines, func(s series) bool { return len(s.points) >= least }) {
 				continue
 			}
 			sweeps = append(sweeps, c)
@@ -101,10 +105,10 @@ func sweepsOf(results []*Result) (sweeps []chart, rest []*Result) {
 // quantile is the parameter of a distribution: 50, 99, 99.9 percent of all that was measured.
 const quantile = "quantile"
 
-// isSweep tells whether a parameter is a number that lines can run along. Offered loads
-// are few and fixed, and stand side by side.
-func isSweep(param string, values []string) bool {
-	if param == quantile {
+// isSweep tells whether a parameter is a number that lines can run along: two values do for
+// the one that a benchmark is about. Offered loads are fixed, and stand side by side.
+func isSweep(param, benchmark string, values []string) bool {
+	if param == quantile || param == benchmark {
 		return len(values) > 1
 	}
 	numbers := 0
@@ -149,7 +153,7 @@ func nameOf(params map[string]string, without ...string) string {
 
 // linesOf lays out results along a parameter.
 func linesOf(results []*Result, param, told string) chart {
-	c := chart{benchmark: benchmarkOf(results[0].Benchmark), unit: unitOf(results[0].Unit), over: param}
+	c := chart{of: results[0].Benchmark, benchmark: benchmarkIn(results[0].Benchmark, results[0].Unit), unit: unitOf(results[0].Unit), over: param}
 	values := valuesOf(results)
 	for _, name := range paramNames(values) {
 		if name != param && name != told || name == told && len(values[name]) == 1 {

@@ -37,10 +37,7 @@ func (r *Report) trends() (charts []chart) {
 	kinds, members := kindsOf(r.Results)
 	for _, k := range kinds {
 		told := toldApartBy(valuesOf(members[k]))
-		c := chart{name: "trend-" + k.fileName(kinds), benchmark: benchmarkOf(k.benchmark), unit: unitOf(k.unit)}
-		if c.unit.isCount() {
-			c.benchmark.words = k.unit
-		}
+		c := chart{name: "trend-" + k.fileName(kinds), benchmark: benchmarkIn(k.benchmark, k.unit), unit: unitOf(k.unit)}
 		case_ := trendCase(members[k])
 		for _, like := range case_ {
 			for _, night := range nights {

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
@@ -55,6 +56,7 @@ type scale struct {
 	divisor float64
 	letter  string // after a number: " M"
 	word    string // before a unit: "million "
+	whole   bool   // figures are counts
 }
 
 // scaleOf picks the scale for figures of a unit of which most is the largest.
@@ -62,15 +64,20 @@ type scale struct {
 func scaleOf(most float64, u unit) scale {
 	switch {
 	case !u.isRate() || most < 1e4:
-		return scale{1, "", ""}
+		return scale{1, "", "", u.isCount()}
 	case most < 1e6:
-		return scale{1e3, " k", "thousand "}
+		return scale{1e3, " k", "thousand ", false}
 	case most < 1e9:
-		return scale{1e6, " M", "million "}
+		return scale{1e6, " M", "million ", false}
 	default:
-		return scale{1e9, " G", "billion "}
+		return scale{1e9, " G", "billion ", false}
 	}
 }
 
 // format writes v with three digits and more only when it is that large: "1.01".
-func (s scale) format(v float64) string { return significant(v/s.divisor, 3) }
+func (s scale) format(v float64) string {
+	if s.whole && v == math.Trunc(v) {
+		return grouped(v, 0)
+	}
+	return significant(v/s.divisor, 3)
+}

@@ -87,6 +87,23 @@ var benchmarks = map[string]benchmark{
 	},
 }
 
+// benchmarkIn is the benchmark as it is called when it counts something.
+func benchmarkIn(name, unit string) benchmark {
+	b := benchmarkOf(name)
+	if unitOf(unit).isCount() {
+		b.title, b.words = b.title+": "+unit+" verified", unit+" verified"
+	}
+	return b
+}
+
+// capital begins with a capital letter.
+func capital(words string) string {
+	if words == "" {
+		return ""
+	}
+	return strings.ToUpper(words[:1]) + words[1:]
+}
+
 // brief is what the benchmark is called within a sentence.
 func (b benchmark) brief() string {
 	if b.words != "" {
@@ -109,7 +126,7 @@ func checkTitle(name string) string {
 		return title
 	}
 	title := strings.ReplaceAll(name, "-", " ")
-	return strings.ToUpper(title[:1]) + title[1:]
+	return capital(title)
 }
 
 // Title is what the page calls the check.
@@ -147,6 +164,13 @@ func phrase(param, value string) string {
 		return strings.Replace(value, "ip", "IP", 1)
 	case program, "case":
 		return value
+	case "transaction":
+		return strings.ToUpper(value)
+	case "busy":
+		if value == "1" {
+			return "one service busy"
+		}
+		return value + " services busy"
 	case quantile:
 		return "p" + strings.TrimPrefix(value, "p")
 	case "mode":
