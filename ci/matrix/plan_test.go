@@ -1,14 +1,21 @@
 package matrix
 
 import (
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/skbench/skbench/ci/matrix/vm"
 )
 
 func TestShards(t *testing.T) {
@@ -66,8 +73,9 @@ func TestQuickScenariosAreThere(t *testing.T) {
 // TestBadInput holds what users get wrong against what they are told: one sentence with the mend, while the rest goes on.
 func TestBadInput(t *testing.T) {
 	empty := t.TempDir()
+	fakeQEMU(t, "echo could not load kernel >&2; exit 1")
 	o := options(t)
-	o.Kernels, o.Run = []string{"host", "4.4"}, "^NoSuchTest$"
+	o.Kernels, o.Run = []string{"6.1", "host", "4.4", "/no/such/kernel"}, "^NoSuchTest$"
 	o.Suites, o.Objects = []string{"no/such/suite", empty}, []string{"/no/such.o"}
 	m, err := Run(t.Context(), o)
 	require.NoError(t, err)
@@ -78,9 +86,16 @@ func TestBadInput(t *testing.T) {
 	} {
 		require.Contains(t, m.Problems[i], want)
 	}
-	require.Len(t, m.Kernels, 1)
-	require.Equal(t, "host", m.Kernels[0].Name)
-	require.NotEmpty(t, m.Kernels[0].Features, "the rest went on")
+	problems := map[string]string{}
+	for _, column := range m.Kernels {
+		problems[column.Name] = column.Problem
+		require.NotContains(t, column.Problem, "\n", "one sentence")
+	}
+	require.Len(t, problems, 3)
+	require.Contains(t, problems["6.1"], "the guest died (exit status 1): could not load kernel before it told anything: see whether its vmlinuz is whole")
+	require.Contains(t, problems["kernel"], "give one that has vmlinuz and modules")
+	require.Empty(t, problems["host"])
+	require.NotEmpty(t, m.Kernels[1].Features, "the rest went on")
 
 	for want, change := range map[string]func(*Options){
 		"name the list with --list":         func(o *Options) { o.List = "/no/such/list" },
@@ -93,6 +108,56 @@ func TestBadInput(t *testing.T) {
 		_, err := Run(t.Context(), o)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// TestInterruptedRunLeavesNothing stops a run while a guest boots, as an interrupt at the terminal does.
+func TestInterruptedRunLeavesNothing(t *testing.T) {
+	pidFile := fakeQEMU(t, "exec sleep 600")
+	cache, err := os.UserCacheDir()
+	require.NoError(t, err)
+	compiled, err := exec.Command("go", "env", "GOCACHE").Output()
+	require.NoError(t, err)
+	t.Setenv("GOCACHE", strings.TrimSpace(string(compiled))) // which lies in the folder that is changed here, too
+	own := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", own)
+	require.NoError(t, os.Mkdir(filepath.Join(own, "skbench"), 0o755))
+	for _, shared := range []string{"kernels", "kvm"} { // What KVM can do is known already, or found out with the stand-in.
+		require.NoError(t, os.Symlink(filepath.Join(cache, "skbench", shared), filepath.Join(own, "skbench", shared)))
+	}
+
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	o := options(t)
+	o.Suites = []string{"ci/matrix/testdata/suite"}
+	go func() {
+		for ctx.Err() == nil {
+			if text, err := os.ReadFile(pidFile); err == nil && strings.HasSuffix(string(text), "\n") {
+				interrupt()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	_, err = Run(ctx, o)
+	require.ErrorIs(t, err, context.Canceled)
+	text, err := os.ReadFile(pidFile)
+	require.NoError(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	require.NoError(t, err)
+	require.ErrorIs(t, unix.Kill(pid, 0), unix.ESRCH, "QEMU is gone")
+	runs, err := os.ReadDir(filepath.Join(own, "skbench/runs"))
+	require.NoError(t, err)
+	require.Empty(t, runs)
+}
+
+// fakeQEMU puts a script in QEMU's place, which writes its process id to a file first, and returns the file.
+func fakeQEMU(t *testing.T, script string) (pidFile string) {
+	t.Helper()
+	folder := t.TempDir()
+	pidFile = filepath.Join(folder, "pid")
+	text := "#!/bin/sh\n[ \"$1\" != --version ] || exit\necho $$ > " + pidFile + "\n" + script + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(folder, vm.Command), []byte(text), 0o755))
+	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
+	return pidFile
 }
 
 func TestWorkOfKilledRunsIsSweptUp(t *testing.T) {
