@@ -19,7 +19,7 @@ type pace struct {
 var closing pace
 
 // together is how many programs are released without a pause.
-const together = 32
+const together = 128
 
 // step is called after each program that was released.
 func (p *pace) step() {
