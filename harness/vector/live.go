@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
 )
 
@@ -228,9 +227,7 @@ func (w *wire) compare(p *prepared, first, second *Outcome) (*Failure, error) {
 		return nil, nil
 	}
 	failure.Differences = fmt.Sprintf("BPF_PROG_RUN and live: it is %s, as another packet", want)
-	failure.differs = true
-	whole, _ := packet.Decode(failure.Want)
-	failure.template = whole.Layers
+	failure.Compare(failure.Want, frame)
 	return failure, nil
 }
 

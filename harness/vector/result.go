@@ -56,7 +56,7 @@ func (f *Failure) String() string {
 		fmt.Fprintf(&out, "run %d\n", f.Run)
 	}
 	out.WriteString(f.Differences + "\n")
-	if len(f.Sent) > 0 {
+	if len(f.Sent) > 0 || f.differs {
 		out.WriteString(f.packets() + "\n")
 	}
 	for _, line := range f.Printed {
@@ -66,6 +66,12 @@ func (f *Failure) String() string {
 		out.WriteString("capture: " + f.Capture + "\n")
 	}
 	return strings.TrimRight(out.String(), "\n")
+}
+
+// Compare has the failure show two packets side by side: that which was wanted, and that which came.
+func (f *Failure) Compare(want, got []byte) {
+	whole, _ := packet.Decode(want)
+	f.Want, f.Got, f.template, f.differs = want, got, whole.Layers, true
 }
 
 // packets says the packets, side by side if they are not as wanted.

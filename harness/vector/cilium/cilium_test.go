@@ -44,6 +44,7 @@ func said(r *vector.Result) (lines []string) {
 func TestReports(t *testing.T) {
 	want := func(nothing string) []string {
 		return []string{
+			"asserts FAIL the check failed / reports.c:7: the answer: byte 3 is 02, want 01 / reports.c:7: the answer: want 16 bytes, got only 14",
 			"errs FAIL the check could not be run (it returned an error)",
 			"fails FAIL the check failed / 100% wrong / want 1, got -3 / as 64 bits -3 / in hex beef",
 			"means nothing FAIL the check has the status " + nothing + ", which means nothing",
@@ -63,6 +64,8 @@ func TestReports(t *testing.T) {
 	for i, nothing := range []string{"42", "142"} {
 		require.NoError(t, results[i].Err)
 		require.Equal(t, want(nothing), said(results[i]))
+		words := strings.Join(strings.Fields(results[i].Vectors[0].Failure.String()), " ")
+		require.Contains(t, words, "-> Ethernet.Dst 00:00:00:01:00:00 00:00:00:02:00:00")
 	}
 }
 

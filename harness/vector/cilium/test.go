@@ -44,6 +44,11 @@ func (t *test) run(loaded *vector.Loaded, o *vector.Options, suite string) (resu
 	}
 	if failure != nil {
 		failure.Sent, failure.Got = out.sent, out.got
+	}
+	if err := explain(failure, loaded.Maps[assertMap]); err != nil {
+		return nil, err
+	}
+	if failure != nil {
 		if err := o.Keep(suite, t.name, failure); err != nil {
 			return nil, err
 		}
