@@ -1,31 +1,41 @@
 package bench
 
 import (
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/skbench/skbench/bpf"
 )
 
 // environment says where and when a run happened, and what may explain its
 // figures. What cannot be found out is left away.
 func environment(cpu int) map[string]string {
 	env := map[string]string{
-		"time":     time.Now().UTC().Format(time.RFC3339),
-		"goos":     runtime.GOOS,
-		"goarch":   runtime.GOARCH,
-		"pkg":      "github.com/skbench/skbench/bench",
-		"kernel":   kernelRelease(),
-		"cpu":      cpuModel(),
-		"cpus":     fmt.Sprint(runtime.NumCPU()),
-		"pinning":  fmt.Sprintf("generator and datapath on CPU %d", cpu),
-		"offloads": "off",
+		"time":    time.Now().UTC().Format(time.RFC3339),
+		"goos":    runtime.GOOS,
+		"goarch":  runtime.GOARCH,
+		"pkg":     "github.com/skbench/skbench/bench",
+		"kernel":  kernelRelease(),
+		"cpu":     cpuModel(),
+		"cpus":    fmt.Sprint(runtime.NumCPU()),
+		"pinning": fmt.Sprintf("inline: generator and datapath on CPU %d; split: the datapath on CPU %d", cpu, max(cpu-1, 0)),
+		"method": "Inline rates and costs are in CPU time of the one CPU that generator and datapath share, by the scheduler's clock; " +
+			"split ones in time, and costs by the receiving thread's clock. Sides take turns, forwards and backwards (ABBA), and no sample is left out.",
+		"offloads": "off, but where a figure says on",
 	}
 	add := func(key, value string) {
 		if value != "" {
@@ -33,6 +43,8 @@ func environment(cpu int) map[string]string {
 		}
 	}
 	add("commit", commit())
+	add("objects", objects())
+	add("kernel-config", kernelConfig())
 	add("iptables", firstLine(exec.Command("iptables", "--version")))
 	add("mitigations", mitigations())
 	return env
@@ -72,6 +84,41 @@ func commit() (revision string) {
 		}
 	}
 	return revision
+}
+
+// objects are the fingerprints of the BPF programs that are built in.
+func objects() string {
+	prints := bpf.Fingerprints()
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(prints)) {
+		all = append(all, name+" "+prints[name])
+	}
+	return strings.Join(all, ", ")
+}
+
+// kernelConfig is the beginning of the SHA-256 of what the kernel was built with, where
+// the kernel or its package tells.
+func kernelConfig() string {
+	config, err := os.Open("/proc/config.gz")
+	if err != nil {
+		text, err := os.ReadFile("/boot/config-" + kernelRelease())
+		return fingerprint(text, err)
+	}
+	defer config.Close()
+	unpacked, err := gzip.NewReader(config)
+	if err != nil {
+		return ""
+	}
+	text, err := io.ReadAll(unpacked)
+	return fingerprint(text, err)
+}
+
+func fingerprint(text []byte, err error) string {
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:6])
 }
 
 func firstLine(cmd *exec.Cmd) string {

@@ -19,6 +19,7 @@ type plan struct {
 	fewer         int           // a quick run counts so many times less of what is counted
 	watched       time.Duration // what others do before the run and after
 	serviceCounts []int
+	backendCounts []int
 	labNodes      []int
 	trial         time.Duration // of a rate, in the search for the highest one without loss
 	say           func(string)
@@ -26,7 +27,7 @@ type plan struct {
 
 func (o Options) plan() plan {
 	p := plan{rounds: 15, duration: 400 * time.Millisecond, loads: []int{75000, 150000, 300000},
-		watched: 2 * time.Second, fewer: 1, serviceCounts: []int{1, 100, 1000, 10000},
+		watched: 2 * time.Second, fewer: 1, serviceCounts: []int{1, 100, 1000, 10000}, backendCounts: []int{1, 10, 100, 1000},
 		labNodes: []int{3, 30, 100}, trial: 50 * time.Millisecond}
 	if o.Quick {
 		p.rounds, p.duration = 10, 200*time.Millisecond
@@ -74,6 +75,9 @@ var benchmarks = []benchmark{
 	{"ndr", "ndr", false, 60, func(ctx context.Context, r *run) error { return r.lossFree(ctx) }},
 	{"services", "services", true, 180, func(ctx context.Context, r *run) error {
 		return r.services(ctx, r.results, traffic{family: topo.IPv4, flows: 8192, size: 64}, r.cpu)
+	}},
+	{"backends", "backends", false, 60, func(ctx context.Context, r *run) error {
+		return r.backends(ctx, r.results, usual.with(func(t *traffic) { t.flows = 4096 }), r.cpu)
 	}},
 	{"latency", "latency", true, 40, func(ctx context.Context, r *run) error { return r.latency(ctx) }},
 	{"program", "program", true, 20, func(ctx context.Context, r *run) error { return r.programs(ctx) }},

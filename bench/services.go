@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 
 	"github.com/skbench/skbench/bpf"
 	"github.com/skbench/skbench/harness"
@@ -27,8 +28,32 @@ func (p plan) services(ctx context.Context, results *Results, t traffic, cpu int
 }
 
 // servicesBusy measures one kind of traffic; busy is the parameter that names it.
-func (p plan) servicesBusy(ctx context.Context, results *Results, busy string, t traffic, cpu int) (err error) {
-	p.say(fmt.Sprintf("services, busy %s: bringing up XDP and iptables", busy))
+func (p plan) servicesBusy(ctx context.Context, results *Results, busy string, t traffic, cpu int) error {
+	var kinds []traffic
+	for _, t.services = range p.serviceCounts {
+		kinds = append(kinds, t)
+	}
+	return p.firstAndLater(ctx, results, "services", kinds, func(_ traffic, params map[string]string) { params["busy"] = busy }, cpu)
+}
+
+// backends measures the same against the backends of the one service that there is
+// ("backends", ns/packet).
+func (p plan) backends(ctx context.Context, results *Results, t traffic, cpu int) error {
+	var kinds []traffic
+	for _, t.backends = range p.backendCounts {
+		kinds = append(kinds, t)
+	}
+	return p.firstAndLater(ctx, results, "backends", kinds, func(t traffic, params map[string]string) {
+		params["backends"] = strconv.Itoa(t.backends)
+	}, cpu)
+}
+
+// firstAndLater measures first packets of flows and later ones on several kinds of traffic,
+// which name tells apart in the parameters.
+func (p plan) firstAndLater(ctx context.Context, results *Results, benchmark string, kinds []traffic,
+	name func(traffic, map[string]string), cpu int) (err error) {
+	p.say(benchmark + ": bringing up XDP and iptables")
+	t := kinds[0]
 	t.services = 1
 	empty, err := emptyPath(ctx, t, cpu)
 	if err != nil {
@@ -36,7 +61,7 @@ func (p plan) servicesBusy(ctx context.Context, results *Results, busy string, t
 	}
 	sides := []*side{empty}
 	defer func() { err = errors.Join(err, closeAll(sides)) }()
-	for _, t.services = range p.serviceCounts {
+	for _, t := range kinds {
 		for _, d := range []struct {
 			name     string
 			datapath harness.Datapath
@@ -46,14 +71,15 @@ func (p plan) servicesBusy(ctx context.Context, results *Results, busy string, t
 		} {
 			s, err := throughDatapath(ctx, d.name, d.datapath, t, cpu)
 			if err != nil {
-				return fmt.Errorf("bench: %d services: %w", t.services, err)
+				return fmt.Errorf("bench: %d services with %d backends: %w", t.services, t.backends, err)
 			}
+			name(t, s.params)
 			sides = append(sides, s)
 		}
 	}
 
 	first, later := map[*side][]float64{}, map[*side][]float64{}
-	err = p.interleave(sides, "services", func(s *side) error {
+	err = p.interleave(sides, benchmark, func(s *side) error {
 		if err := s.forget(ctx); err != nil {
 			return err
 		}
@@ -84,8 +110,8 @@ func (p plan) servicesBusy(ctx context.Context, results *Results, busy string, t
 	}{{"first", first}, {"later", later}} {
 		for _, s := range sides[1:] {
 			params := maps.Clone(s.params)
-			params["packets"], params["busy"] = packets.name, busy
-			results.add("services", params, "ns/packet", difference(packets.costs[s], packets.costs[empty]))
+			params["packets"] = packets.name
+			results.add(benchmark, params, "ns/packet", difference(packets.costs[s], packets.costs[empty]))
 		}
 	}
 	return nil

@@ -30,6 +30,27 @@ func TestServicesAreMeasured(t *testing.T) {
 	}
 }
 
+// Every backend is a pod of its own, on as many nodes as they need, and gets its flows.
+func TestBackendsAreMeasured(t *testing.T) {
+	many := usual.with(func(t *traffic) { t.backends = 1000 })
+	addresses := map[string]bool{}
+	for _, b := range many.served()[0].Backends {
+		addresses[b.IPv4.String()] = true
+	}
+	require.Len(t, addresses, 1000)
+	require.Equal(t, "node5", many.served()[0].Backends[999].Node)
+
+	p := plan{rounds: 1, duration: 20 * time.Millisecond, backendCounts: []int{1, 600}, say: func(string) {}}
+	results := &Results{}
+	require.NoError(t, p.backends(t.Context(), results, usual, 0))
+	measured := map[[3]string]bool{}
+	for _, r := range results.Results {
+		require.Equal(t, "backends", r.Benchmark)
+		measured[[3]string{r.Params["datapath"], r.Params["backends"], r.Params["packets"]}] = true
+	}
+	require.Len(t, measured, 2*2*2)
+}
+
 func TestTrafficGoesToTheBusyServices(t *testing.T) {
 	for _, test := range []struct {
 		services, busy int

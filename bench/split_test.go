@@ -80,9 +80,9 @@ func TestPaceIsNotExceeded(t *testing.T) {
 	s, err := emptyPath(t.Context(), usual, 0)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
-	got, err := s.wire.pace(t.Context(), 64000, 50*time.Millisecond)
+	got, err := s.wire.pace(t.Context(), 6400, 50*time.Millisecond)
 	require.NoError(t, err)
 	require.NoError(t, got.loss())
 	require.Positive(t, got.Sent)
-	require.LessOrEqual(t, got.Sent, uint64(3200))
+	require.LessOrEqual(t, got.Sent, uint64(320))
 }

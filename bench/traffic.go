@@ -31,9 +31,15 @@ var imixSizes = [12]int{64, 570, 64, 570, 64, 64, 1518, 64, 570, 64, 570, 64}
 // localPod is the backend on the node under test.
 const localPod = "web-on-lb"
 
-// topology is what the traffic needs.
+// topology is what the traffic needs: where node 2 cannot have all backends, the tester
+// stands in for the nodes after it, too.
 func (t traffic) topology() topo.Topology {
 	wire := topo.Wire()
+	for node := 3; node < 2+(t.backends+podsOfNode-1)/podsOfNode; node++ {
+		wire.Routes = append(wire.Routes,
+			topo.Route{Machine: underTest, Prefix: topo.PodsIPv4(node), Via: topo.NodeIPv4(2)},
+			topo.Route{Machine: underTest, Prefix: topo.PodsIPv6(node), Via: topo.NodeIPv6(2)})
+	}
 	if t.local {
 		wire.AddPod(localPod, wire.Nodes[0].Name)
 	}
@@ -106,6 +112,9 @@ func keys(n int) []uint32 {
 // more ports than a node has.
 const pods = 16
 
+// podsOfNode is how many a node has at most.
+const podsOfNode = 250
+
 // served are the services that the traffic is for. Where they share the backends
 // out among them and are more than these, each has one.
 func (t traffic) served() []harness.Service {
@@ -130,10 +139,11 @@ func (t traffic) served() []harness.Service {
 		backends = t.services * t.backends
 	}
 	for i := range backends {
-		pod, to := 1+i%pods, &services[i%t.services]
+		n, to := i%max(pods, t.backends), &services[i%t.services]
+		node, pod := 2+n/podsOfNode, 1+n%podsOfNode
 		to.Backends = append(to.Backends, harness.Backend{
-			Pod: fmt.Sprintf("web%d-on-node2", pod), Node: "node2", Port: backendPort,
-			IPv4: topo.PodIP(topo.PodsIPv4(2), pod), IPv6: topo.PodIP(topo.PodsIPv6(2), pod),
+			Pod: fmt.Sprintf("web%d-on-node%d", pod, node), Node: fmt.Sprintf("node%d", node), Port: backendPort,
+			IPv4: topo.PodIP(topo.PodsIPv4(node), pod), IPv6: topo.PodIP(topo.PodsIPv6(node), pod),
 		})
 	}
 	return services
