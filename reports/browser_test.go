@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -39,6 +40,7 @@ func browser(t *testing.T) context.Context {
 		chromedp.ExecPath(path),
 		chromedp.NoSandbox, // it refuses to run as root otherwise, and shows nothing but our own page
 		chromedp.Flag("disable-background-networking", true),
+		chromedp.WSURLReadTimeout(5*time.Minute), // a machine may be busy
 	)
 	allocated, release := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(release)

@@ -107,11 +107,17 @@ func (d *Diff) counts() string {
 	return strings.Join(all, ", ")
 }
 
-// worst says the largest of some changes for the worse, three at most, and of several
-// that go by one name the largest.
+// worst says the largest of some changes for the worse, three at most. Programs by
+// themselves come last: they are why, and not what a packet meets.
 func worst(changes []Change) string {
+	part := func(c Change) int {
+		if c.result().Benchmark == program {
+			return 1
+		}
+		return 0
+	}
 	sorted := slices.SortedStableFunc(slices.Values(changes), func(a, b Change) int {
-		return cmp.Compare(math.Abs(b.Effect), math.Abs(a.Effect))
+		return cmp.Or(cmp.Compare(part(a), part(b)), cmp.Compare(math.Abs(b.Effect), math.Abs(a.Effect)))
 	})
 	var all []string
 	headlines := headlinesOf(sorted)

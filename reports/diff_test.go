@@ -64,7 +64,7 @@ func TestGate(t *testing.T) {
 		verdict string
 	}{
 		{"worse twice", func(*runs) {}, 1,
-			"Worse since the run of 2026-03-14 02:17: XDP cost per packet +40 %, xdp_entry cost of a run +30 %, xdp_entry instructions +25 %, and more; 4 of 18 figures, in both of two runs."},
+			"Worse since the run of 2026-03-14 02:17: XDP cost per packet +40 %, XDP packets per second −12 %, xdp_entry cost of a run +30 %, and more; 4 of 18 figures, in both of two runs."},
 		{"not repeated", func(r *runs) { r.again = nil }, 3, "Looks worse since the run of 2026-03-14 02:17, though not repeated yet: XDP cost per packet +40 %,"},
 		{"worse once", func(r *runs) { r.again = r.old }, 0, "Nothing got worse since the run of 2026-03-14 02:17: 11 unchanged, 7 inconclusive."},
 		{"better", func(r *runs) { r.old, r.new = r.new, r.old }, 0, "Nothing got worse since the run of 2026-03-15 02:11: 11 unchanged, 3 inconclusive, 4 improved."},

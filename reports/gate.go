@@ -47,5 +47,5 @@ func unread(problems []Problem) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return gate{exitUndecidable, fmt.Sprintf("%d places cannot be read, so nothing is said of what they hold; the first: %v", len(problems), problems[0])}
+	return gate{exitUndecidable, fmt.Sprintf("%s cannot be read, so nothing is said of what stood there; the first: %v", places(len(problems)), problems[0])}
 }

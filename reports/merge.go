@@ -22,7 +22,7 @@ func Merge(paths []string) (*Results, error) {
 			unreadable = append(unreadable, err)
 			continue
 		}
-		shards = append(shards, part.Shard)
+		shards = append(shards, part.Environment["shard"])
 		if whole == nil {
 			whole = part
 			continue
@@ -30,7 +30,7 @@ func Merge(paths []string) (*Results, error) {
 		whole.join(part, path)
 	}
 	if whole == nil {
-		return nil, errors.Join(append(unreadable, errors.New("no shard to join: name the folders that skbench bench --shard wrote"))...)
+		return nil, undecidable{errors.Join(append(unreadable, errors.New("no shard to join: name the folders that skbench bench --shard wrote"))...)}
 	}
 	for _, err := range unreadable {
 		whole.complain("shards", 0, "%v", err)
@@ -38,7 +38,7 @@ func Merge(paths []string) (*Results, error) {
 	for _, absent := range absentShards(shards) {
 		whole.complain("shards", 0, "shard %s is not there: name its folder too", absent)
 	}
-	whole.Shard = ""
+	delete(whole.Environment, "shard")
 	return whole, nil
 }
 

@@ -15,7 +15,7 @@ func shards(tb testing.TB) (paths []string) {
 	dir := tb.TempDir()
 	for i, name := range []string{"1/2", "2/2"} {
 		part := sample(tb)
-		part.Shard = name
+		part.Environment["shard"] = name
 		whole := part.Results
 		part.Results = append(whole[:1:1], whole[1+7*i:][:7+i]...)
 		part.Checks = []Check{{"a-a", true, "good in " + name}}
@@ -31,7 +31,6 @@ func TestMerge(t *testing.T) {
 	whole, err := Merge(shards(t))
 	require.NoError(t, err)
 	require.Empty(t, whole.Problems)
-	require.Empty(t, whole.Shard)
 	require.Equal(t, sample(t).Results, whole.Results)
 	require.Equal(t, sample(t).Environment, whole.Environment)
 	require.Len(t, whole.Checks, 2)

@@ -53,7 +53,6 @@ func readJSON(path string, text []byte) (*Results, error) {
 	}
 	for key, take := range map[string]func(span){
 		"environment": f.takeEnvironment,
-		"shard":       func(s span) { f.take(s, &f.Shard) },
 		"checks":      func(s span) { f.each(s, f.takeCheck) },
 		"absent":      func(s span) { f.each(s, f.takeAbsence) },
 		"problems":    func(s span) { f.take(s, &f.Problems) },

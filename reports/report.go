@@ -138,8 +138,8 @@ func (r *Report) caveats() (all []string) {
 	if n := len(r.problems()); n > 0 {
 		all = append(all, fmt.Sprintf("%s of the files cannot be read, and what stood there is not judged: see the end of the page.", places(n)))
 	}
-	if r.Results.Shard != "" {
-		all = append(all, fmt.Sprintf("This is part %s of a run.", r.Results.Shard))
+	if shard := r.Results.Environment["shard"]; shard != "" {
+		all = append(all, fmt.Sprintf("This is part %s of a run: skbench report merge joins the parts.", shard))
 	}
 	if few := caveat(r.Results); few != "" {
 		all = append(all, few)

@@ -31,10 +31,8 @@ type Results struct {
 	// Environment says where and when the run happened: time (RFC 3339), kernel, cpu
 	// (the model's name), cpus (how many), goos and goarch are always there, unless
 	// Problems says otherwise. A run that is not to be trusted says why under
-	// "untrusted".
+	// "untrusted", and a part of a run which one it is under "shard": 2/5.
 	Environment map[string]string `json:"environment"`
-
-	Shard string `json:"shard,omitempty"` // "2/5": a part of a run, to be merged
 
 	// Results stand in the order in which they are to be shown.
 	Results []Result `json:"results"`

@@ -82,11 +82,12 @@ func (c chart) finding() string {
 		return fmt.Sprintf("Measured against iptables: %s; %s.", strings.Join(clauses, ", "), direction)
 	}
 	least, most := c.extremes()
+	scale := scaleOf(0, c.unit)
 	if least.Result == most.Result {
-		return fmt.Sprintf("%s %s; %s.", significant(least.Median, 3), c.unit.words, direction)
+		return fmt.Sprintf("%s %s; %s.", scale.format(least.Median), c.unit.words, direction)
 	}
 	return fmt.Sprintf("%s to %s %s, least with %s and most with %s; %s.",
-		significant(least.Median, 3), significant(most.Median, 3), c.unit.words, least.name, most.name, direction)
+		scale.format(least.Median), scale.format(most.Median), c.unit.words, least.name, most.name, direction)
 }
 
 func (c chart) clause(of comparison) string {
