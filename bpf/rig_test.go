@@ -1,14 +1,18 @@
 package bpf_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/ringbuf"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/skbench/skbench/bpf"
 	"github.com/skbench/skbench/harness/packet"
@@ -77,6 +81,8 @@ type rig struct {
 	events *ringbuf.Reader
 	cookie uint64
 	memory map[string]string // see still
+	// unsummed runs TC programs on packets without a sum of all their bytes, which else has to be right behind them too.
+	unsummed bool
 }
 
 var smallMaps = bpf.MapSizes{
@@ -225,13 +231,37 @@ func (r *rig) pass(t testing.TB, at hook, earlier outcome) outcome {
 	return out
 }
 
+// testChecksumComplete is BPF_F_TEST_SKB_CHECKSUM_COMPLETE: the skb has a sum of all its bytes, as from a NIC that makes one, and the run
+// fails with EBADMSG if that is not right any more behind the program.
+const testChecksumComplete = 1 << 2
+
+// summed tells whether the kernel can (since 6.17).
+var summed = sync.OnceValue(func() bool {
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.SchedCLS, Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}, License: "GPL",
+	})
+	if err != nil {
+		return false
+	}
+	defer program.Close()
+	_, err = program.Run(&ebpf.RunOptions{Data: make([]byte, 64), Flags: testChecksumComplete})
+	return err == nil
+})
+
 // run runs the program at a hook on a frame.
 func (r *rig) run(t testing.TB, at hook, in []byte) outcome {
 	t.Helper()
 	options := &ebpf.RunOptions{Data: in, DataOut: make([]byte, len(in)+256), Context: at.context(len(in))}
+	if at.point != bpf.AtXDP && at.point != bpf.AtFromNetwork && !r.unsummed && summed() {
+		options.Flags = testChecksumComplete
+	}
 	var code uint32
 	r.ns.try(t, func() (err error) {
 		code, err = at.program.Run(options)
+		if errors.Is(err, unix.EBADMSG) && r.event(t).Target == at.device { // back by its device, which asks for no such sum
+			options.Flags, options.DataOut = 0, make([]byte, len(in)+256)
+			code, err = at.program.Run(options)
+		}
 		return err
 	})
 	out := outcome{event: r.event(t), sent: in}
