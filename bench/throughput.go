@@ -45,7 +45,7 @@ func (r *run) streams(ctx context.Context, offloads bool) (err error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		rate, err := r.stream(p, r.duration/2, got)
+		rate, err := r.stream(p, r.duration/4, got)
 		rates[p] = append(rates[p], rate)
 		return err
 	})

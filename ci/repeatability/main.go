@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	p := bench.Proof{}
 	flags.IntVar(&p.Comparisons, "comparisons", 100, "of each datapath with itself")
 	flags.IntVar(&p.Samples, "samples", 10, "of each side of a comparison")
-	flags.DurationVar(&p.Duration, "sample", 20*time.Millisecond, "how long each takes")
+	flags.DurationVar(&p.Duration, "sample", 30*time.Millisecond, "how long each takes")
 	flags.Float64Var(&p.Slower, "slower", 0.1, "by how much of its own cost the datapath is slowed down")
 	if err := flags.Parse(args); err != nil {
 		return err
