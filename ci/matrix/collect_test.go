@@ -98,6 +98,15 @@ func TestCells(t *testing.T) {
 			want: map[string]string{"A": "crash: panic", "A/one": "pass: ", "A/two": "crash: panic", "A/two/x": "crash: panic"}, skip: "^A$/^two$/^x$",
 		},
 		{
+			name: "nor does it take a test that waits for its turn, however long its name",
+			story: `> s
+				run WaitsForItsTurn
+				pause WaitsForItsTurn
+				run A
+				x crash: panic`,
+			want: map[string]string{"A": "crash: panic"}, skip: "^A$",
+		},
+		{
 			name: "a process that exits is no test that failed",
 			story: `> s
 				run A
