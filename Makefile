@@ -24,11 +24,11 @@ help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 bench: root-bench setup ## the main job: XDP, TC and iptables side by side, as a page with plots
-	$(GO) build -o skbench .
+	$(GO) build -buildvcs=auto -o skbench .
 	./skbench bench --out $(OUT)
 
 nightly: root-nightly setup ## all benchmarks, compared with the last good night in out/nightly; BENCH='--quick' takes two minutes
-	$(GO) build -o skbench .
+	$(GO) build -buildvcs=auto -o skbench .
 	ci/nightly.sh $(NIGHTS) $(BENCH)
 
 test: root-test setup setup-test ## all tests

@@ -40,6 +40,7 @@ func TestTrends(t *testing.T) {
 		r.Past = append(r.Past, fullRun(night, 1))
 	}
 	require.Len(t, lineOf(t, r, "trend-cost", "XDP").points, 5)
+	require.Equal(t, "XDP", r.trends()[0].lines[0].name, "in the order of datapaths, not of the file")
 	r.Past[0].Environment["cpu"] = "EPYC"
 	r.Past[1].Environment["untrusted"] = "busy"
 	require.Len(t, lineOf(t, r, "trend-cost", "XDP").points, 3)
