@@ -141,6 +141,7 @@ func TestTooBigForTheWay(t *testing.T) {
 			received := receive(web.Listen(t, 8080))
 			conn := client.Dial(t, "tcp", node1.AddrPort(30081))
 			sent := make([]byte, 100_000)
+			require.NoError(t, conn.SetWriteDeadline(time.Now().Add(10*time.Second)))
 			_, err := conn.Write(sent)
 			require.NoError(t, err)
 			require.NoError(t, conn.Close())
@@ -161,6 +162,7 @@ func receive(listener net.Listener) <-chan int {
 		}
 		defer conn.Close()
 		for buf := make([]byte, 64<<10); ; {
+			conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 			n, err := conn.Read(buf)
 			total += n
 			if err != nil {

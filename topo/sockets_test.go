@@ -49,6 +49,7 @@ func TestSocketsAreAborted(t *testing.T) {
 
 			unwanted := cookie(t, one)
 			reading := make(chan error, 1)
+			require.NoError(t, one.SetReadDeadline(time.Now().Add(10*time.Second)))
 			go func() {
 				_, err := one.Read(make([]byte, 1))
 				reading <- err
