@@ -29,6 +29,14 @@ type vectorsCommand struct {
 	CoverHTML  string            `name:"cover-html" placeholder:"FILE" help:"Write that as one page, with branches."`
 }
 
+// Validate tells flags that exclude one another.
+func (c *vectorsCommand) Validate() error {
+	if c.Convention != "" && (c.Live || c.Time) {
+		return errors.New("--live and --time are for suites: objects that hold their own tests are run as they stand")
+	}
+	return nil
+}
+
 func (c *vectorsCommand) Run(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errNeedsRoot

@@ -56,6 +56,7 @@ func BenchmarkVectors(b *testing.B) {
 		b.ReportMetric(float64(used.Milliseconds()), "ms-cpu")
 		b.ReportMetric(float64(result.Running.Nanoseconds())/n, "ns/vector")
 		b.ReportMetric(float64(bare.Nanoseconds())/n, "ns/bare")
+		b.ReportMetric(float64(result.Running)/float64(bare), "x-bare")
 	}
 }
 
