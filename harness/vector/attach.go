@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf"
 
@@ -13,8 +14,9 @@ import (
 // An Attachment puts a program at a hook of a device of the suite's network.
 type Attachment struct {
 	Program string `yaml:"program"`
-	Device  string `yaml:"device"`
-	Hook    Hook   `yaml:"hook"` // xdp, tc ingress or tc egress
+	Node    string `yaml:"node"`   // of a lab; default: every node
+	Device  string `yaml:"device"` // its name; of a lab's nodes, with the wildcards of path.Match: eth0, lxc-*
+	Hook    Hook   `yaml:"hook"`   // xdp, tc ingress or tc egress; in a lab also cgroup, which has no device
 
 	located
 }
@@ -27,9 +29,10 @@ const (
 	XDP       Hook = "xdp"
 	TCIngress Hook = "tc ingress"
 	TCEgress  Hook = "tc egress"
+	Cgroup    Hook = "cgroup" // where the program's section says: connect4 and others
 )
 
-var hooks = []string{string(XDP), string(TCIngress), string(TCEgress)}
+var hooks = []string{string(XDP), string(TCIngress), string(TCEgress), string(Cgroup)}
 
 func (h *Hook) read(w *written) error {
 	text, err := w.scalar("a hook")
@@ -58,28 +61,34 @@ func (s *Suite) attach(machine *topo.Machine, loaded *Loaded) error {
 		if !slices.Contains(names, a.Device) {
 			return a.at("device").errorf("%s", unknown("device", a.Device, names))
 		}
-		if err := a.attach(machine, program.Program); err != nil {
-			return a.at("hook").errorf("%w", err)
+		if _, err := a.attach(machine, program, a.Device); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (a *Attachment) attach(machine *topo.Machine, program *ebpf.Program) error {
-	xdp := program.Type() == ebpf.XDP
-	if xdp != (a.Hook == XDP) || !xdp && program.Type() != ebpf.SchedCLS {
-		return fmt.Errorf("program %s is of type %s, which does not stand at %s", a.Program, program.Type(), a.Hook)
+// attach attaches a program to one device, or to the machine's control group.
+func (a *Attachment) attach(machine *topo.Machine, program *Program, device string) (done *topo.Attachment, err error) {
+	fits := map[Hook]bool{XDP: program.Type() == ebpf.XDP, TCIngress: program.Type() == ebpf.SchedCLS, TCEgress: program.Type() == ebpf.SchedCLS}
+	fits[Cgroup] = strings.HasPrefix(program.Type().String(), "CGroup")
+	if !fits[a.Hook] {
+		return nil, a.at("hook").errorf("program %s is of type %s, which does not stand at %s", a.Program, program.Type(), a.Hook)
 	}
-	var err error
 	switch a.Hook {
 	case XDP:
-		_, err = machine.AttachXDP(program, a.Device, topo.XDPBest)
+		done, err = machine.AttachXDP(program.Program, device, topo.XDPBest)
 	case TCIngress:
-		_, err = machine.AttachTC(program, a.Device, topo.In, topo.TCBest)
+		done, err = machine.AttachTC(program.Program, device, topo.In, topo.TCBest)
 	case TCEgress:
-		_, err = machine.AttachTC(program, a.Device, topo.Out, topo.TCBest)
+		done, err = machine.AttachTC(program.Program, device, topo.Out, topo.TCBest)
+	case Cgroup:
+		done, err = machine.AttachCgroup(program.Program, program.Spec.AttachType)
 	}
-	return err
+	if err != nil {
+		return nil, a.at("hook").errorf("%w", err)
+	}
+	return done, nil
 }
 
 // place is where a step's frames have to be sent for its program to see them; an error says why there is none.

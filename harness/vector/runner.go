@@ -121,11 +121,10 @@ func stay() (cpu int, err error) {
 	return cpu, nil
 }
 
-// configuration is what the suite's object is loaded with.
-func (s *Suite) configuration(o Options, e *Environment, programs map[*Step]string) Configuration {
+// settings are what the suite's object is loaded with, wherever it runs.
+func (s *Suite) settings(o Options) Configuration {
 	c := o.Configuration
 	c.written = s.written
-	c.Device, c.restored = e.Index, !s.KeepState
 	c.Statistics = o.Verifier
 	c.Constants = merge(s.Constants, c.Constants)
 	c.MapSizes = merge(s.MapSizes, c.MapSizes)
@@ -133,6 +132,13 @@ func (s *Suite) configuration(o Options, e *Environment, programs map[*Step]stri
 	if c.LogDir == "" {
 		c.LogDir = o.Artifacts
 	}
+	return c
+}
+
+// configuration is what the suite's object is loaded with for its vectors.
+func (s *Suite) configuration(o Options, e *Environment, programs map[*Step]string) Configuration {
+	c := s.settings(o)
+	c.Device, c.restored = e.Index, !s.KeepState
 	if o.Live {
 		for _, a := range s.Attach {
 			c.Programs = append(c.Programs, a.Program)

@@ -1,0 +1,79 @@
+package object_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/harness/datapath/object"
+	"github.com/skbench/skbench/harness/packet"
+	"github.com/skbench/skbench/harness/vector"
+	"github.com/skbench/skbench/topo"
+)
+
+const file = "testdata/filter.yaml"
+
+// The programs stand where the file says and nowhere else: pods of node2 get nothing at the port that is closed, those of node1 do.
+func TestObjectOnNodes(t *testing.T) {
+	lab := harness.Start(t, topo.Cluster(2), object.Datapath(file))
+	one, two := lab.Pod("web-on-node1"), lab.Pod("web-on-node2")
+
+	one.Send(t, packet.UDP{Dst: two.AddrPort(80)})
+	two.Expect(t, packet.UDP{Dst: two.AddrPort(80)})
+	two.Send(t, packet.UDP{Dst: one.AddrPort(81)})
+	one.Expect(t, packet.UDP{Dst: one.AddrPort(81)})
+	one.Send(t, packet.UDP{Dst: two.AddrPort(81)})
+	one.Send(t, packet.UDP{Dst: two.AddrPort(82)})
+	two.Expect(t, packet.UDP{Dst: two.AddrPort(82)})
+	two.ExpectNone(t, packet.UDP{Dst: two.AddrPort(81)})
+}
+
+// A program of sockets stands in the node's control group, and acts on its pods.
+func TestObjectAtSockets(t *testing.T) {
+	lab := harness.Start(t, topo.Cluster(2), object.Datapath(file))
+	one, two := lab.Pod("web-on-node1"), lab.Pod("web-on-node2")
+	one.Dial(t, "udp", two.AddrPort(80))
+	two.Dial(t, "udp", one.AddrPort(81))
+	_, err := one.DialContext(t.Context(), "udp", two.AddrPort(81).String())
+	require.ErrorIs(t, err, unix.EPERM)
+}
+
+// The same file is a suite.
+func TestObjectAsVectors(t *testing.T) { vector.Run(t, file) }
+
+// What cannot be put on a node is told with its place.
+func TestMistakes(t *testing.T) {
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	here, err := filepath.Abs("testdata/filter_bpfel.o")
+	require.NoError(t, err)
+	network, err := topo.Up(t.Context(), topo.Cluster(1))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, network.Close()) })
+	for name, test := range map[string]struct{ old, new, says string }{
+		"hook":     {"hook: cgroup", "hook: tc egress, device: eth0", "x.yaml:7:29: program refuse is of type CGroupSockAddr, which does not stand at tc egress"},
+		"program":  {"program: refuse", "program: refused", `x.yaml:7:15: there is no program "refused"; did you mean "refuse"?`},
+		"map":      {"closed:", "close:", `there is no map that can be filled "close"; did you mean "closed"?`},
+		"device":   {`"lxc-*"`, `"lxc-["`, `"lxc-[" is no name of a device`},
+		"constant": {"program: filter\nmaps", "constants: {watched: eth7}\nmaps", "x.yaml:3:22: a number belongs here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.ReplaceAll(string(content), "filter_bpfel.o", here)
+			require.Contains(t, text, test.old)
+			text = strings.NewReplacer(test.old, test.new, "node: node2, ", "", ", node: node1", "").Replace(text)
+			path := filepath.Join(t.TempDir(), "x.yaml")
+			require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+			_, err := object.Datapath(path).Up(t.Context(), network, nil)
+			require.ErrorContains(t, err, test.says)
+		})
+	}
+	forwarder, err := object.Datapath(file).Up(t.Context(), network, nil)
+	require.NoError(t, err)
+	require.ErrorContains(t, forwarder.Serve(t.Context(), []harness.Service{{Name: "web"}}), "service web cannot be served")
+	require.NoError(t, forwarder.Close())
+}
