@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -54,6 +55,33 @@ func TestThroughputIsMeasuredBothWays(t *testing.T) {
 		seen[[3]string{result.Params["datapath"], result.Params["path"], result.Params["offloads"]}] = true
 	}
 	require.Len(t, seen, 2*len(pairs))
+}
+
+// The runtime's signals are no errors of a talker that waits.
+func TestTalkersAreNotInterrupted(t *testing.T) {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(ends[0])
+	defer unix.Close(ends[1])
+	require.NoError(t, unix.SetsockoptTimeval(ends[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: patience}))
+
+	thread, done := make(chan int, 1), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		thread <- unix.Gettid()
+		done <- exchange(ends[0], make([]byte, 1))
+	}()
+	tid := <-thread
+	request := make([]byte, 1)
+	_, err = read(ends[1], request) // it waits for the answer now, or soon
+	require.NoError(t, err)
+	for range 1000 {
+		require.NoError(t, unix.Tgkill(unix.Getpid(), tid, unix.SIGURG))
+		runtime.Gosched()
+	}
+	_, err = write(ends[1], request)
+	require.NoError(t, err)
+	require.NoError(t, <-done)
 }
 
 // A server that cannot go on is told of, and one that was closed is gone.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -102,7 +103,9 @@ func dial(to netip.AddrPort) (conn int, err error) {
 	if conn, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return -1, fmt.Errorf("bench: make a socket: %w", err)
 	}
-	err = errors.Join(prepare(conn), unix.Connect(conn, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}))
+	if err = prepare(conn); err == nil {
+		err = connect(conn, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()})
+	}
 	if err != nil {
 		unix.Close(conn)
 		return -1, fmt.Errorf("bench: connect to %s: %w", to, err)
@@ -110,12 +113,52 @@ func dial(to netip.AddrPort) (conn int, err error) {
 	return conn, nil
 }
 
+// Go's runtime interrupts threads by signals, and a call on a socket with a time-out does not
+// go on after one by itself.
+
+// connect waits for a connection that a signal has left under way.
+func connect(conn int, to unix.Sockaddr) error {
+	err := unix.Connect(conn, to)
+	if !errors.Is(err, unix.EINTR) {
+		return err
+	}
+	ready := []unix.PollFd{{Fd: int32(conn), Events: unix.POLLOUT}}
+	n, err := uninterrupted(func() (int, error) { return unix.Poll(ready, patience*1000) })
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return unix.ETIMEDOUT
+	}
+	failed, err := unix.GetsockoptInt(conn, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && failed != 0 {
+		err = syscall.Errno(failed)
+	}
+	return err
+}
+
+func read(conn int, buffer []byte) (int, error) {
+	return uninterrupted(func() (int, error) { return unix.Read(conn, buffer) })
+}
+
+func write(conn int, buffer []byte) (int, error) {
+	return uninterrupted(func() (int, error) { return unix.Write(conn, buffer) })
+}
+
+func uninterrupted(call func() (int, error)) (n int, err error) {
+	for {
+		if n, err = call(); !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}
+
 // exchange sends a byte and gets one back.
 func exchange(conn int, message []byte) error {
-	if _, err := unix.Write(conn, message); err != nil {
+	if _, err := write(conn, message); err != nil {
 		return fmt.Errorf("bench: send a request: %w", err)
 	}
-	n, err := unix.Read(conn, message)
+	n, err := read(conn, message)
 	if err == nil && n == 0 {
 		err = errors.New("the server hung up")
 	}
@@ -129,11 +172,11 @@ func exchange(conn int, message []byte) error {
 func echo(conn int) error {
 	message := make([]byte, 1)
 	for {
-		n, err := unix.Read(conn, message)
+		n, err := read(conn, message)
 		if err != nil || n == 0 {
 			return err
 		}
-		if _, err := unix.Write(conn, message); err != nil {
+		if _, err := write(conn, message); err != nil {
 			return err
 		}
 	}

@@ -97,7 +97,7 @@ func (r *run) stream(p *pair, d time.Duration, got <-chan received) (rate float6
 func sendFor(conn int, d time.Duration) (sent int, err error) {
 	piece := make([]byte, 64<<10)
 	for start := time.Now(); time.Since(start) < d; {
-		n, err := unix.Write(conn, piece)
+		n, err := write(conn, piece)
 		if err != nil {
 			return sent, fmt.Errorf("bench: send: %w", err)
 		}
@@ -114,7 +114,7 @@ func takeAll(conn int) (got received, err error) {
 	}
 	buffer := make([]byte, 256<<10)
 	for {
-		n, err := unix.Read(conn, buffer)
+		n, err := read(conn, buffer)
 		if err != nil {
 			return got, fmt.Errorf("bench: receive: %w", err)
 		}
