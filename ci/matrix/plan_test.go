@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/skbench/skbench/ci/matrix/kernel"
 	"github.com/skbench/skbench/ci/matrix/vm"
 )
 
@@ -73,6 +74,7 @@ func TestQuickScenariosAreThere(t *testing.T) {
 // TestBadInput holds what users get wrong against what they are told: one sentence with the mend, while the rest goes on.
 func TestBadInput(t *testing.T) {
 	empty := t.TempDir()
+	ownCache(t)
 	fakeQEMU(t, "echo could not load kernel >&2; exit 1")
 	o := options(t)
 	o.Kernels, o.Run = []string{"6.1", "host", "4.4", "/no/such/kernel"}, "^NoSuchTest$"
@@ -112,19 +114,8 @@ func TestBadInput(t *testing.T) {
 
 // TestInterruptedRunLeavesNothing stops a run while a guest boots, as an interrupt at the terminal does.
 func TestInterruptedRunLeavesNothing(t *testing.T) {
+	own := ownCache(t)
 	pidFile := fakeQEMU(t, "exec sleep 600")
-	cache, err := os.UserCacheDir()
-	require.NoError(t, err)
-	compiled, err := exec.Command("go", "env", "GOCACHE").Output()
-	require.NoError(t, err)
-	t.Setenv("GOCACHE", strings.TrimSpace(string(compiled))) // which lies in the folder that is changed here, too
-	own := t.TempDir()
-	t.Setenv("XDG_CACHE_HOME", own)
-	require.NoError(t, os.Mkdir(filepath.Join(own, "skbench"), 0o755))
-	for _, shared := range []string{"kernels", "kvm"} { // What KVM can do is known already, or found out with the stand-in.
-		require.NoError(t, os.Symlink(filepath.Join(cache, "skbench", shared), filepath.Join(own, "skbench", shared)))
-	}
-
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	o := options(t)
@@ -137,16 +128,46 @@ func TestInterruptedRunLeavesNothing(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}()
-	_, err = Run(ctx, o)
+	_, err := Run(ctx, o)
 	require.ErrorIs(t, err, context.Canceled)
 	text, err := os.ReadFile(pidFile)
 	require.NoError(t, err)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	require.NoError(t, err)
 	require.ErrorIs(t, unix.Kill(pid, 0), unix.ESRCH, "QEMU is gone")
-	runs, err := os.ReadDir(filepath.Join(own, "skbench/runs"))
+	runs, err := os.ReadDir(filepath.Join(own, "runs"))
 	require.NoError(t, err)
 	require.Empty(t, runs)
+}
+
+// ownCache gives the test a cache of its own, which has the kernels of the user's, and returns its folder. What a stand-in for QEMU makes of KVM
+// must not be taken for the truth later.
+func ownCache(t *testing.T) string {
+	t.Helper()
+	needQEMU(t)
+	o := options(t)
+	list, err := kernel.ReadList(o.List)
+	require.NoError(t, err)
+	wanted, err := list.Select(o.Kernels...)
+	require.NoError(t, err)
+	users, err := kernel.UserCache()
+	require.NoError(t, err)
+	cache := kernel.Cache{Dir: users, Mirror: list.Mirror, Progress: o.Progress}
+	_, err = cache.Get(t.Context(), wanted[0])
+	require.NoError(t, err)
+
+	compiled, err := exec.Command("go", "env", "GOCACHE").Output()
+	require.NoError(t, err)
+	t.Setenv("GOCACHE", strings.TrimSpace(string(compiled))) // which lies in the folder that is changed here, too
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	own, err := kernel.UserCache()
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(own, 0o755))
+	require.NoError(t, os.Symlink(filepath.Join(users, "kernels"), filepath.Join(own, "kernels")))
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(own, "kvm"), []byte(strings.TrimSpace(string(boot))+" "+string(vm.TCG)), 0o644))
+	return own
 }
 
 // fakeQEMU puts a script in QEMU's place, which writes its process id to a file first, and returns the file.
