@@ -1,6 +1,7 @@
 package object_test
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,4 +77,24 @@ func TestMistakes(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, forwarder.Serve(t.Context(), []harness.Service{{Name: "web"}}), "service web cannot be served")
 	require.NoError(t, forwarder.Close())
+}
+
+// A device that the file names is the node's, by its index.
+func TestDevicesAreTheNodes(t *testing.T) {
+	network, err := topo.Up(t.Context(), topo.Cluster(1))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, network.Close()) })
+	node, _ := network.Machine("node1")
+	suites, err := vector.ReadFile(file)
+	require.NoError(t, err)
+	suites[0].Constants = map[string]any{"watched": "eth0"}
+	suites[0].Attach = suites[0].Attach[:1]
+	suites[0].Attach[0].Node = ""
+	placed, err := suites[0].Place(node, vector.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, placed.Close()) })
+	require.Len(t, placed.Attachments, len(node.Devices())-1, "all pods' devices, and not eth0")
+	value, err := placed.Loaded.Maps[".rodata"].LookupBytes(uint32(0))
+	require.NoError(t, err)
+	require.EqualValues(t, node.Devices()[0].Index, binary.NativeEndian.Uint32(value))
 }
