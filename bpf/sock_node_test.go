@@ -64,3 +64,19 @@ func TestSocketsNameTheNode(t *testing.T) {
 		})
 	}
 }
+
+// TestSocketsLeaveSourceRangesToPackets: whether a client may use a service is for those programs that see the address it sends from.
+func TestSocketsLeaveSourceRangesToPackets(t *testing.T) {
+	t.Parallel()
+	r := newSocketRig(t, 64)
+	for _, f := range families {
+		require.NoError(t, r.PutService(bpf.Service{
+			Frontend: bpf.Frontend{Addr: vip(f, 1), Protocol: bpf.UDP}, Backends: at(client.at(f, 53)),
+			Sources: []netip.Prefix{netip.PrefixFrom(podA.addr(f), podA.addr(f).BitLen())},
+		}))
+		s := open(t, r.pod, domains[f], unix.SOCK_DGRAM, 0)
+		require.NoError(t, s.connect(sockaddr(vip(f, 1), f)))
+		require.Equal(t, vip(f, 1), s.peer())
+	}
+	require.Zero(t, r.counted(t, bpf.AtConnect, bpf.Balance, bpf.NoDrop))
+}
