@@ -84,7 +84,7 @@ func (m *Matcher) compile(headers []header) bool {
 			m.bytes[at], m.mask[at] = 0x60, 0xf0
 			m.ip = at
 			m.put(at-2, 2, uint64(EtherTypeIPv6))
-		case TCP, UDP, ICMP, ICMPv6:
+		case TCP, UDP, ICMP: // of ICMPv6, types of neighbour discovery have options, which only decoding tells to be whole
 			if i == 0 || !m.transport(at, h.layer, headers[i-1].layer) {
 				return false
 			}
@@ -140,7 +140,7 @@ func (m *Matcher) put(at, size int, n uint64) {
 // transport makes room for a transport header, announced by the IP header before it, of which no options are known.
 func (m *Matcher) transport(at int, layer, carrier Template) bool {
 	protocol, size := protocolOf(layer, ProtocolReserved), map[Protocol]int{
-		ProtocolTCP: tcpSize, ProtocolUDP: udpSize, ProtocolICMP: icmpSize, ProtocolICMPv6: icmpSize,
+		ProtocolTCP: tcpSize, ProtocolUDP: udpSize, ProtocolICMP: icmpSize,
 	}
 	switch carrier.(type) {
 	case IPv4:
