@@ -16,8 +16,7 @@ import (
 //   - lib/service.h, the number that is read again; lib/affinity.h, -EEXIST; lib/snat.h and lib/tuple.h, the winner: another CPU has to come
 //     between two lines, which one run of a program cannot have;
 //   - lib/dsr.h, ct_undoes beside an entry that is there: it needs the other direction's tuple to be of another flow while a tunnel's sender
-//     changes, and is a gap;
-//   - lib/encap.h, the version of the outer header: other checks refuse what the tests send with a wrong one, so it is a gap.
+//     changes, and is a gap.
 
 // The suites of testdata say what the programs do packet by packet, with every map as it lies in the kernel. What takes more
 // than fields to say is in the other tests of this package.
