@@ -174,6 +174,8 @@ func (b *bench) try(ctx context.Context, m mutant) (result, error) {
 	folder, differ, err := b.build(ctx, m)
 	defer os.RemoveAll(folder)
 	switch {
+	case ctx.Err() != nil:
+		return r, ctx.Err()
 	case errors.As(err, &errDoesNotCompile{}):
 		r.Fate = unbuilt
 	case err != nil:
