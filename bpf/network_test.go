@@ -140,3 +140,20 @@ func TestEncryptedByTheStack(t *testing.T) {
 		out.is(t, bpf.RedirectNeigh, r.nic)
 	})
 }
+
+// TestDecryptedAnswerInFragments has a backend answer in fragments: each leaves with the service's address.
+func TestDecryptedAnswerInFragments(t *testing.T) {
+	t.Parallel()
+	r := newEncryptingRig(t)
+	for _, f := range families {
+		r.serve(t, bpf.UDP, node1.at(f, 30080), decrypted.at(f, 40000))
+		r.send(t, r.fromA(), podA, lxcA, message(bpf.UDP, podA.at(f, 5000), node1.at(f, 30080)))
+		for _, first := range []bool{true, false} {
+			sent, err := packet.Build(append(packet.Layers{frame(decrypted, node1)}, fragmentOf(f, first, decrypted, podA, 5000)...), packet.Defaults{})
+			require.NoError(t, err)
+			out := r.run(t, r.fromNetwork(), sent.Data[l3:])
+			out.is(t, bpf.Redirect, r.lxcA)
+			require.Equal(t, node1.addr(f), out.Src().Addr(), "first: %t: %s", first, out.Packet)
+		}
+	}
+}

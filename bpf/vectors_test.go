@@ -13,7 +13,7 @@ import (
 //
 //   - lib/next_hop.h, fits at 0xffff; lib/affinity.h, last_flow at the nanosecond of the timeout; lib/ctx_skb.h, keep at CTX_KEEP_MAX, which
 //     only the verifier asks for: the same either way, or as good as;
-//   - lib/service.h, the number that is read again; lib/affinity.h, -EEXIST; lib/snat.h and lib/tuple.h, the winner: another CPU has to come
+//   - lib/service.h, the number that is read again; lib/affinity.h, -EEXIST; lib/snat.h and lib/tuple.h, the winner and the free tuple: another CPU has to come
 //     between two lines, which one run of a program cannot have;
 //   - lib/dsr.h, ct_undoes beside an entry that is there: it needs the other direction's tuple to be of another flow while a tunnel's sender
 //     changes, and is a gap.
