@@ -92,8 +92,8 @@ func (p *plan) base(to io.Writer) error {
 }
 
 // initramfs puts a guest's root file system together: the kernel's modules, what all guests share, the job. It returns the file's name.
-func (p *plan) initramfs(k *kernel.Ready, todo job.Job, into string) (string, error) {
-	text, err := json.Marshal(todo)
+func (p *plan) initramfs(k *kernel.Ready, left job.Job, into string) (string, error) {
+	text, err := json.Marshal(left)
 	if err != nil {
 		return "", err
 	}

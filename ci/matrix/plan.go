@@ -143,14 +143,14 @@ const patience = time.Hour
 
 // job is what is still to be done: all steps but those that ended, and of the one that was cut short the tests that have no cell yet.
 func (p *plan) job(at places, c *collector, slowdown int) job.Job {
-	var todo job.Job
+	var left job.Job
 	add := func(s job.Step) {
 		if c.ended[s.Name] || c.cells[cellName{s.Name, wholeSuite}] != nil {
 			return
 		}
 		s.Limit = patience
 		s.Env = []string{fmt.Sprintf("SKBENCH_SLOWDOWN=%d", slowdown)}
-		todo.Steps = append(todo.Steps, s)
+		left.Steps = append(left.Steps, s)
 	}
 	probe := func(args ...string) []string { return slices.Concat(at.plainly, []string{at.program(p.probe)}, args) }
 	for _, s := range p.suites {
@@ -177,7 +177,7 @@ func (p *plan) job(at places, c *collector, slowdown int) job.Job {
 	for _, object := range p.objects {
 		add(job.Step{Name: "object " + filepath.Base(object), Command: probe("programs", at.object(object))})
 	}
-	return todo
+	return left
 }
 
 // skip matches a suite's tests that are not to run again: those that ended with all their parts, and those that took the guest down.

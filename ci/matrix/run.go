@@ -143,11 +143,11 @@ func (r *run) host(ctx context.Context, c *collector) error {
 	c.take(job.Record{Kind: job.Hello, Text: release})
 	c.column.BootSeconds = 0
 	for range maxBoots {
-		todo := r.job(onHost(), c, 1)
-		if len(todo.Steps) == 0 {
+		left := r.job(onHost(), c, 1)
+		if len(left.Steps) == 0 {
 			return nil
 		}
-		if err := todo.Run(ctx, filepath.Join(r.work, "artefacts"), c.take); err != nil {
+		if err := left.Run(ctx, filepath.Join(r.work, "artefacts"), c.take); err != nil {
 			return err
 		}
 	}
@@ -174,14 +174,14 @@ func (r *run) guests(ctx context.Context, k kernel.Kernel, c *collector) error {
 	c.column.Machine = string(r.accelerator)
 	console := filepath.Join(r.work, k.Name+".console")
 	for {
-		todo := r.job(inGuest(), c, r.slowdown())
-		if len(todo.Steps) == 0 {
+		left := r.job(inGuest(), c, r.slowdown())
+		if len(left.Steps) == 0 {
 			return nil
 		}
 		if c.column.Boots == maxBoots {
 			return fmt.Errorf("the guest died or hung %d times: the rest of its tests was not run", maxBoots)
 		}
-		root, err := r.initramfs(ready, todo, r.work)
+		root, err := r.initramfs(ready, left, r.work)
 		if err != nil {
 			return err
 		}

@@ -65,8 +65,8 @@ func boot() error {
 	if err != nil {
 		return err
 	}
-	var todo job.Job
-	if err := json.Unmarshal(text, &todo); err != nil {
+	var left job.Job
+	if err := json.Unmarshal(text, &left); err != nil {
 		return fmt.Errorf("%s: %w", job.Path, err)
 	}
 	// Before 5.18 nothing makes the kernel load it: ipvsadm does.
@@ -78,7 +78,7 @@ func boot() error {
 		return err
 	}
 	watched := watchMemory()
-	err = todo.Run(context.Background(), job.Artefacts, out.send)
+	err = left.Run(context.Background(), job.Artefacts, out.send)
 	if err != nil {
 		fmt.Println("guest:", err)
 	}
