@@ -127,7 +127,7 @@ func say(t *testing.T, from, to net.Conn) {
 	t.Helper()
 	_, err := from.Write([]byte("!"))
 	require.NoError(t, err)
-	require.NoError(t, to.SetReadDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(t, to.SetReadDeadline(time.Now().Add(patience)))
 	_, err = io.ReadFull(to, make([]byte, 1))
 	require.NoError(t, err)
 }
@@ -135,7 +135,7 @@ func say(t *testing.T, from, to net.Conn) {
 // requireEnd fails unless the other side has said all.
 func requireEnd(t *testing.T, conn net.Conn) {
 	t.Helper()
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
 	_, err := conn.Read(make([]byte, 1))
 	require.Equal(t, io.EOF, err)
 }

@@ -72,7 +72,7 @@ func reversed(b []byte) []byte {
 
 func requireReversed(t *testing.T, conn net.Conn, question []byte) {
 	t.Helper()
-	require.NoError(t, conn.SetDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
 	_, err := conn.Write(question)
 	require.NoError(t, err)
 	answer := make([]byte, 64<<10)

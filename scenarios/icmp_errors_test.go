@@ -80,7 +80,7 @@ func TestFragmentsStayTogether(t *testing.T) {
 				listener := web.ListenPacket(t, 80)
 				go echoPackets(listener)
 				conn := client.Dial(t, "udp", node1.AddrPort(30080))
-				require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+				require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
 				for range 4 {
 					datagram := make([]byte, 4000)
 					for i := range datagram {

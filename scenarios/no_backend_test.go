@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -65,7 +64,7 @@ func TestNoBackendIsRefused(t *testing.T) {
 			{lab.Host("client"), lab.Node("node1").AddrPort(30080)},
 			{lab.Host("client"), externalAt(lab, 80)},
 		} {
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			conn, err := c.from.DialContext(ctx, "tcp", c.at.String())
 			if err == nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -16,7 +17,11 @@ import (
 	"github.com/skbench/skbench/harness/datapath/ipvs"
 	"github.com/skbench/skbench/harness/datapath/nftables"
 	"github.com/skbench/skbench/harness/packet"
+	"github.com/skbench/skbench/topo"
 )
+
+// patience is how long a socket waits for what comes within milliseconds on a machine that runs as it should.
+var patience = topo.Patience(5 * time.Second)
 
 // everyDatapath must hold what is not eBPF's alone.
 var everyDatapath = append(harness.Datapaths{ebpf.Datapath()}, kernelDatapaths...)

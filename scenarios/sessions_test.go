@@ -170,7 +170,7 @@ func exchange(t testing.TB, from, to *net.TCPConn, data []byte) {
 	wrote := make(chan error, 1)
 	go func() { _, err := from.Write(data); wrote <- err }()
 	got := make([]byte, len(data))
-	require.NoError(t, to.SetReadDeadline(time.Now().Add(10*time.Second)))
+	require.NoError(t, to.SetReadDeadline(time.Now().Add(patience)))
 	_, err := io.ReadFull(to, got)
 	require.NoError(t, err)
 	require.NoError(t, <-wrote)

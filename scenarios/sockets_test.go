@@ -180,8 +180,6 @@ func answer(t testing.TB, m *harness.Machine, port packet.Port) {
 	}()
 }
 
-const patience = 2 * time.Second
-
 // ask says something on a connection and returns the answer.
 func ask(t testing.TB, conn net.Conn) string {
 	t.Helper()

@@ -105,7 +105,7 @@ func TestRefusedBehindAService(t *testing.T) {
 				conn := client.Dial(t, "udp", node1.AddrPort(30080))
 				_, err := conn.Write([]byte("anyone there?"))
 				require.NoError(t, err)
-				require.NoError(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
+				require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
 				_, err = conn.Read(make([]byte, 100))
 				require.True(t, errors.Is(err, syscall.ECONNREFUSED), "%v", err)
 			})
@@ -141,7 +141,7 @@ func TestTooBigForTheWay(t *testing.T) {
 			received := receive(web.Listen(t, 8080))
 			conn := client.Dial(t, "tcp", node1.AddrPort(30081))
 			sent := make([]byte, 100_000)
-			require.NoError(t, conn.SetWriteDeadline(time.Now().Add(10*time.Second)))
+			require.NoError(t, conn.SetWriteDeadline(time.Now().Add(patience)))
 			_, err := conn.Write(sent)
 			require.NoError(t, err)
 			require.NoError(t, conn.Close())
@@ -162,7 +162,7 @@ func receive(listener net.Listener) <-chan int {
 		}
 		defer conn.Close()
 		for buf := make([]byte, 64<<10); ; {
-			conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+			conn.SetReadDeadline(time.Now().Add(patience))
 			n, err := conn.Read(buf)
 			total += n
 			if err != nil {
