@@ -165,7 +165,7 @@ func TestConnectionsGoOnWhenABalancerDies(t *testing.T) {
 		conns := make([]net.Conn, connections)
 		for i := range conns {
 			conns[i] = client.Dial(t, "tcp", service.addr)
-			require.NoError(t, conns[i].SetDeadline(time.Now().Add(4*patience))) // lost packets come again after 200 ms and more
+			require.NoError(t, conns[i].SetDeadline(time.Now().Add(2*patience))) // lost packets come again after 200 ms and more
 		}
 		talk := func() []string { return askAll(t, conns) }
 		before := talk()

@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a socket waits for what comes within milliseconds on a machine that runs as it should.
-var patience = topo.Patience(5 * time.Second)
+var patience = topo.Patience(10 * time.Second)
 
 // everyDatapath must hold what is not eBPF's alone.
 var everyDatapath = append(harness.Datapaths{ebpf.Datapath()}, kernelDatapaths...)
