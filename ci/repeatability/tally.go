@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +44,7 @@ func (d differences) print(out io.Writer) error {
 	for name := range d {
 		names = append(names, name)
 	}
-	slices.SortFunc(names, func(a, b string) int { return int(math.Copysign(1, math.Abs(d[a])-math.Abs(d[b]))) })
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(math.Abs(d[a]), math.Abs(d[b])), cmp.Compare(a, b)) })
 	if len(names) == 0 {
 		return errors.New("two runs in a row have no rate in common")
 	}

@@ -22,7 +22,7 @@ func TestTwoRunsAreHeldToThreePercent(t *testing.T) {
 		first, second *reports.Results
 		prints, fails string
 	}{
-		{"alike", run(100, 50), run(102, 49), "  xdp          +2.0 %\n  tc           -2.0 %\n", ""},
+		{"alike", run(100, 50), run(102, 49), "  tc           -2.0 %\n  xdp          +2.0 %\n", ""},
 		{"one faster", run(100, 50), run(100, 52), "  xdp          +0.0 %\n  tc           +4.0 %\n", "4.0 % apart"},
 		{"one slower", run(100, 50), run(96, 50), "  tc           +0.0 %\n  xdp          -4.0 %\n", "4.0 % apart"},
 		{"nothing to compare", run(100, 50), &reports.Results{}, "", "no rate in common"},
