@@ -40,6 +40,7 @@ func (n *Network) Close() error {
 		packets = append(packets, m.close())
 	}
 	packets = append(packets, n.drain)
+	n.drain = -1
 	closePacketSockets(packets)
 	errs = append(errs, n.cgroups.close(), n.passing.Close())
 	return errors.Join(errs...)

@@ -69,6 +69,26 @@ func TestCloseLeavesNothing(t *testing.T) {
 	require.Eventually(t, func() bool { return foreign() == 0 }, patience, time.Millisecond, "threads are left in namespaces")
 }
 
+// A descriptor's number is given again at once: who closes it a second time closes what is somebody else's.
+func TestClosingTwiceClosesNothingOfOthers(t *testing.T) {
+	network, err := topo.UpIsland(context.Background(), topo.Island{Devices: []topo.IslandDevice{{Name: "nic0"}}, Traffic: true})
+	require.NoError(t, err)
+	require.NoError(t, network.Drain())
+	require.NoError(t, network.Close())
+	var others []*os.File
+	for range 64 { // one at least has a number that was the network's
+		other, err := os.Open(os.DevNull)
+		require.NoError(t, err)
+		defer other.Close()
+		others = append(others, other)
+	}
+	require.NoError(t, network.Close())
+	for _, other := range others {
+		_, err := other.Stat()
+		require.NoError(t, err)
+	}
+}
+
 func TestUpThatFailsLeavesNothing(t *testing.T) {
 	up(t, topo.Example())
 	before := descriptors(t)
