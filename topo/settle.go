@@ -62,8 +62,12 @@ func (m *Machine) subscribe() (file *os.File, err error) {
 		if err != nil {
 			return err
 		}
+		if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK | unix.RTMGRP_IPV6_ROUTE}); err != nil {
+			unix.Close(fd)
+			return err
+		}
 		file = os.NewFile(uintptr(fd), "rtnetlink")
-		return unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK | unix.RTMGRP_IPV6_ROUTE})
+		return nil
 	})
 	return file, err
 }
