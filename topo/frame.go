@@ -49,16 +49,16 @@ func (n *Network) frame(sample []byte) Frame {
 	f.Device, _ = n.Device(int(header.Ifindex))
 	if f.Device.MAC == nil { // WireGuard's have no Ethernet header
 		f.Data = append(ethernetFor(f.Data), f.Data...)
-		f.Len += ethernetLength
+		f.Len += ethernetHeader
 	}
 	return f
 }
 
-const ethernetLength = 14
+const ethernetHeader = 14 // bytes
 
 // ethernetFor is an Ethernet header without addresses for an IP packet.
 func ethernetFor(ip []byte) []byte {
-	header := make([]byte, ethernetLength, ethernetLength+len(ip))
+	header := make([]byte, ethernetHeader, ethernetHeader+len(ip))
 	kind := uint16(unix.ETH_P_IP)
 	if len(ip) > 0 && ip[0]>>4 == 6 {
 		kind = unix.ETH_P_IPV6

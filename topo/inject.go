@@ -36,8 +36,6 @@ func (m *Machine) Inject(dev string, frame []byte) error {
 	}
 }
 
-const ethernetHeader = 14
-
 // packetSocket is the machine's socket to send by. It receives nothing (protocol 0). Closing one takes the kernel some 10 ms
 // (an RCU grace period), so it is kept.
 func (m *Machine) packetSocket() (int, error) {

@@ -121,9 +121,9 @@ func (m *Machine) NetNSCookie() (cookie uint64, err error) {
 // (t.FailNow): it returns an error instead.
 func (m *Machine) Do(f func() error) error { return inNamespace(m.ns, f) }
 
-// Start starts cmd inside the machine, and in its control group where there are any. The child does not die with its parent by itself: give it a pipe to read, whose
-// other end only the parent holds, and let it exit at end of file. (Pdeathsig is no way: it kills the child when the
-// thread that started it ends, which here is at once.)
+// Start starts cmd inside the machine, and in its control group where there are any. The child does not die with its parent
+// by itself: give it a pipe to read, whose other end only the parent holds, and let it exit at end of file. (Pdeathsig is
+// no way: it kills the child when the thread that started it ends, which here is at once.)
 func (m *Machine) Start(cmd *exec.Cmd) error {
 	err := m.Do(func() error { return m.startInCgroup(cmd) })
 	if err != nil {

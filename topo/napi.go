@@ -60,12 +60,6 @@ const (
 	netdevNAPIPID     = 4
 )
 
-// genlHeader is command and version, and two bytes that must be zero (those of nl.Genlmsg are what lies behind it in memory).
-type genlHeader [4]byte
-
-func (genlHeader) Len() int            { return len(genlHeader{}) }
-func (h genlHeader) Serialize() []byte { return h[:] }
-
 // napiThread asks the kernel for the thread of a device in the calling thread's namespace.
 func napiThread(ifindex int) (int, error) {
 	family, err := netlink.GenlFamilyGet("netdev")
@@ -73,7 +67,7 @@ func napiThread(ifindex int) (int, error) {
 		return 0, fmt.Errorf("the kernel tells nothing of devices' threads: %w (%w)", errors.ErrUnsupported, err)
 	}
 	req := nl.NewNetlinkRequest(int(family.ID), unix.NLM_F_DUMP)
-	req.AddData(genlHeader{netdevNAPIGet, 1})
+	req.AddData(genericHeader{netdevNAPIGet, 1})
 	req.AddData(nl.NewRtAttr(netdevNAPIIfindex, nl.Uint32Attr(uint32(ifindex))))
 	answers, err := req.Execute(unix.NETLINK_GENERIC, 0)
 	if err != nil {
