@@ -84,14 +84,14 @@ func (tape *tape) route(t testing.TB, client *topo.Machine, family topo.Family, 
 	require.NoError(t, err)
 	require.NoError(t, client.Inject(device.Name, p.Data))
 	var at string
-	require.Eventually(t, func() bool {
+	require.True(t, tape.await(func() bool {
 		for _, f := range tape.seen(t, text) {
 			if f.Direction == topo.In && f.Device.Name == topo.NIC && f.Device.Machine != "router" && f.Device.Machine != "client" {
 				at = f.Device.Machine
 			}
 		}
 		return at != ""
-	}, patience, 100e3, "no balancer received %s", p)
+	}), "no balancer received %s", p)
 	return at
 }
 

@@ -20,16 +20,19 @@ type tape struct {
 	*topo.Capture
 	mu     sync.Mutex
 	frames []topo.Frame
+	grew   chan struct{} // closed, and replaced, with every frame
 }
 
 // capture captures a network for the length of a test.
 func capture(t testing.TB, network *topo.Network) *tape {
 	t.Helper()
-	tape := &tape{}
+	tape := &tape{grew: make(chan struct{})}
 	c, err := network.Capture(func(f topo.Frame) {
 		tape.mu.Lock()
 		defer tape.mu.Unlock()
 		tape.frames = append(tape.frames, f)
+		close(tape.grew)
+		tape.grew = make(chan struct{})
 	})
 	require.NoError(t, err)
 	tape.Capture = c
@@ -53,11 +56,25 @@ func (tape *tape) seen(t testing.TB, text string) (frames []topo.Frame) {
 // expect waits for frames that hold a text at as many places as are wanted, and compares.
 func (tape *tape) expect(t testing.TB, text string, want ...string) {
 	t.Helper()
-	enough := func() bool { return len(tape.seen(t, text)) >= len(want) }
-	for start := time.Now(); !enough() && time.Since(start) < patience; {
-		time.Sleep(time.Millisecond)
-	}
+	tape.await(func() bool { return len(tape.seen(t, text)) >= len(want) })
 	require.Equal(t, want, places(tape.seen(t, text)))
+}
+
+// await asks done with every frame until it says so, and tells whether it did before patience ended.
+func (tape *tape) await(done func() bool) bool {
+	for end := time.After(patience); ; {
+		tape.mu.Lock()
+		grew := tape.grew
+		tape.mu.Unlock()
+		if done() {
+			return true
+		}
+		select {
+		case <-grew:
+		case <-end:
+			return done()
+		}
+	}
 }
 
 // forget empties the tape.
