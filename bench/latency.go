@@ -34,7 +34,7 @@ var transactions = []struct {
 // Client and server share a CPU.
 func (r *run) latency(ctx context.Context) (err error) {
 	pairs, err := r.bringUpPairs(ctx, "latency", false, echo)
-	defer func() { err = errors.Join(err, closePairs(pairs)) }()
+	defer func() { err = errors.Join(err, closeAll(pairs)) }()
 	if err != nil {
 		return err
 	}

@@ -98,5 +98,5 @@ func TestTalkersEnd(t *testing.T) {
 		require.Error(t, exchange(conn, make([]byte, 1)))
 		return nil
 	}))
-	require.ErrorIs(t, closePairs(up), unix.EPROTO)
+	require.ErrorIs(t, closeAll(up), unix.EPROTO)
 }

@@ -111,10 +111,3 @@ func (p *pair) with(more ...string) map[string]string {
 }
 
 func (p *pair) Close() error { return errors.Join(p.port.Close(), p.close()) }
-
-func closePairs(pairs []*pair) (err error) {
-	for _, p := range pairs {
-		err = errors.Join(err, p.Close())
-	}
-	return err
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -190,9 +191,9 @@ func (s *side) warmUp(ctx context.Context) error {
 
 func (s *side) Close() error { return errors.Join(s.wire.Close(), s.close()) }
 
-func closeAll(sides []*side) (err error) {
-	for _, s := range sides {
-		err = errors.Join(err, s.Close())
+func closeAll[C io.Closer](all []C) (err error) {
+	for _, c := range all {
+		err = errors.Join(err, c.Close())
 	}
 	return err
 }

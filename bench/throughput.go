@@ -35,7 +35,7 @@ func (r *run) streams(ctx context.Context, offloads bool) (err error) {
 		got <- s
 		return err
 	})
-	defer func() { err = errors.Join(err, closePairs(pairs)) }()
+	defer func() { err = errors.Join(err, closeAll(pairs)) }()
 	if err != nil {
 		return err
 	}

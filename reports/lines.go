@@ -196,18 +196,7 @@ func (d *lineDrawing) size() (width, height vg.Length) {
 }
 
 func (d *lineDrawing) draw(on vg.CanvasSizer) {
-	all := draw.New(on)
-	all.SetColor(paper.Light)
-	all.Fill(all.Rectangle.Path())
-	all = draw.Crop(all, margin, -margin, margin, -margin)
-
-	at := vg.Point{X: all.Min.X, Y: all.Max.Y}
-	all.FillText(titleStyle, at, fit(titleStyle, d.title(), contentWidth))
-	at.Y -= titleHeight
-	for _, note := range d.notes {
-		all.FillText(noteStyle, at, note)
-		at.Y -= lineHeight
-	}
+	all, at := drawHead(on, d.title(), d.notes)
 	at.Y -= headGap
 	for _, row := range d.legend {
 		for _, k := range row {

@@ -119,17 +119,24 @@ func (d *drawing) groupHeight(g group) vg.Length {
 
 // draw draws everything on a canvas of the drawing's size.
 func (d *drawing) draw(on vg.CanvasSizer) {
-	all := draw.New(on)
+	all, _ := drawHead(on, d.title(), d.notes)
+	d.plot.Draw(draw.Crop(all, d.names, 0, lineHeight, -d.headHeight()))
+}
+
+// drawHead clears a canvas and writes title and notes. It returns what lies within the
+// margins, and where the next line begins.
+func drawHead(on vg.CanvasSizer, title string, notes []string) (all draw.Canvas, at vg.Point) {
+	all = draw.New(on)
 	all.SetColor(paper.Light)
 	all.Fill(all.Rectangle.Path())
 	all = draw.Crop(all, margin, -margin, margin, -margin)
 
-	at := vg.Point{X: all.Min.X, Y: all.Max.Y}
-	all.FillText(titleStyle, at, fit(titleStyle, d.title(), contentWidth))
+	at = vg.Point{X: all.Min.X, Y: all.Max.Y}
+	all.FillText(titleStyle, at, fit(titleStyle, title, contentWidth))
 	at.Y -= titleHeight
-	for _, note := range d.notes {
+	for _, note := range notes {
 		all.FillText(noteStyle, at, note)
 		at.Y -= lineHeight
 	}
-	d.plot.Draw(draw.Crop(all, d.names, 0, lineHeight, -d.headHeight()))
+	return all, at
 }
