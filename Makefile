@@ -9,6 +9,7 @@ NIGHTS    ?= out/nightly
 BENCH     ?=
 KILLS     ?= 100
 STORM     ?= 1000000
+FUZZ      ?= 10m
 MUTANTSFLAGS ?=
 
 # Of the matrix: where to, which kernels (all of ci/kernels.yaml if empty), further flags.
@@ -18,7 +19,7 @@ MATRIXFLAGS ?=
 comma       := ,
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help bench nightly test matrix matrix-quick test-vm repeatability race stream residue storm mutants check generate setup setup-test setup-dev clean root-%
+.PHONY: help bench nightly test matrix matrix-quick test-vm repeatability race stream residue storm fuzz mutants check generate setup setup-test setup-dev clean root-%
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +61,12 @@ residue: root-residue setup ## kill running labs at random moments, and show tha
 
 storm: root-storm setup ## a million random and mutated packets through each program
 	$(GO) test -count=1 -timeout 60m -run '^TestStorm$$' ./bpf -storm $(STORM)
+
+fuzz: ## random input for each parser, FUZZ=10m each
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z]*' harness | sed 's|/[^/]*:func | |' | while read -r folder target; do \
+		echo "== $$folder $$target"; \
+		nice -n 19 $(GO) test -run '^$$' -fuzz "^$$target"'$$' -fuzztime $(FUZZ) -fuzzminimizetime 10x ./$$folder || exit 1; \
+	done
 
 mutants: root-mutants setup setup-dev ## break the C sources one line at a time, and tell what no test notices: MUTANTSFLAGS="-only lib/nat.h" or "-sample 300"
 	$(GO) build -o out/mutants.bin ./ci/mutants

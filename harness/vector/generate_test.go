@@ -9,4 +9,5 @@ package vector_test
 //go:generate compile testdata/calls.c -o testdata/calls_bpfel.o
 //go:generate compile testdata/kinds.c -o testdata/kinds_bpfel.o
 //go:generate compile testdata/live.c -o testdata/live_bpfel.o
+//go:generate compile testdata/small.c -o testdata/small_bpfel.o
 //go:generate sh -c "llvm-strip-19 -g testdata/*_bpfel.o"
