@@ -1,9 +1,11 @@
 package bpf_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	flags "flag"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +19,7 @@ import (
 var storm = flags.Int("storm", 500, "so many `packets` of TestStorm through each program")
 
 // TestStorm sends random and mutated packets through each program: none upsets it or the kernel, and none is dropped without a reason,
-// which run checks. Half of them meet a node that takes tunnels.
+// which run checks. Half of them meet a node that takes tunnels. Those of socket calls are in TestStormAtSockets.
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	before := kernelLog(t)
@@ -32,6 +34,7 @@ func TestStorm(t *testing.T) {
 		"to-container":     {newServingRig, func(r *rig) []hook { return []hook{r.toA(0), r.toA(r.nic)} }},
 		"xdp, DSR":         {newTunnelRig, func(r *rig) []hook { return []hook{r.xdp()} }},
 		"from-netdev, DSR": {newTunnelRig, func(r *rig) []hook { return []hook{r.fromNetdev()} }},
+		"from-network":     {newDecryptingRig, func(r *rig) []hook { return []hook{r.fromNetwork()} }},
 		"ct_expire":        {newServingRig, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -47,20 +50,65 @@ func TestStorm(t *testing.T) {
 				return
 			}
 			hooks := test.hooks(r)
+			quiet := 0
 			for sent := 0; sent < *storm; {
 				at := hooks[sent%len(hooks)]
 				data := s.next()
-				if at.point == bpf.AtFromContainer && s.IntN(2) == 0 {
+				switch {
+				case at.point == bpf.AtFromContainer && s.IntN(2) == 0:
 					copy(data, lxcA.mac)
+				case at.point == bpf.AtFromNetwork:
+					data = s.decrypted(data)
 				}
-				if at.point == bpf.AtXDP || tcTakes(data) {
-					r.run(t, at, data)
+				if at.point == bpf.AtXDP || len(data) > l3 && tcTakes(data) {
+					if r.storm(t, at, data) {
+						quiet++
+					}
 					sent++
 				}
 			}
+			require.EqualValues(t, quiet, r.counted(t, bpf.AtFromNetwork, bpf.Pass))
 		})
 	}
 	require.Empty(t, warnings(since(kernelLog(t), before)))
+}
+
+// storm runs the program at a hook, and tells whether that was from-network and the packet the stack's: that passes without a word.
+func (r *rig) storm(t testing.TB, at hook, data []byte) (quiet bool) {
+	t.Helper()
+	if at.point == bpf.AtFromNetwork && !goesOnToPod(data) {
+		r.isTheStacks(t, data)
+		return true
+	}
+	r.run(t, at, data)
+	return false
+}
+
+// goesOnToPod tells whether what comes out of WireGuard has a hop left and is for a pod of node 1.
+func goesOnToPod(data []byte) bool {
+	pods := func(f family) [][]byte { return [][]byte{podA.addr(f).AsSlice(), podB.addr(f).AsSlice()} }
+	isOneOf := func(all [][]byte, addr []byte) bool {
+		return slices.ContainsFunc(all, func(pod []byte) bool { return bytes.Equal(pod, addr) })
+	}
+	switch binary.BigEndian.Uint16(data[12:]) { // where BPF_PROG_RUN takes the type from, see decrypted
+	case 0x0800:
+		return data[8] > 1 && isOneOf(pods(v4), data[16:20])
+	case 0x86dd:
+		return data[7] > 1 && isOneOf(pods(v6), data[24:40])
+	}
+	return false
+}
+
+// newDecryptingRig is node 1 with a device that encrypts, and flows that have backends behind it.
+func newDecryptingRig(t testing.TB) *rig {
+	r := newEncryptingRig(t)
+	for _, f := range families {
+		for _, p := range balanced {
+			r.serve(t, p, node1.at(f, 30080), decrypted.at(f, 80))
+			r.send(t, r.fromA(), podA, lxcA, message(p, podA.at(f, 40000), node1.at(f, 30080))).is(t, bpf.Redirect, r.lxcB)
+		}
+	}
+	return r
 }
 
 // newServingRig is node 1 with services, near and far.
@@ -85,7 +133,8 @@ func (r *rig) examples(t testing.TB) (all [][]byte) {
 				wire(t, message(p, client.at(f, 40000), node1.at(f, port(p, 30081)))),
 				wire(t, message(p, podA.at(f, 40000), world.at(f, port(p, 80)))),
 				wire(t, message(p, remote.at(f, 80), node1.at(f, port(p, 40000)))),
-				wire(t, message(p, podA.at(f, 80), client.at(f, port(p, 40000)))))
+				wire(t, message(p, podA.at(f, 80), client.at(f, port(p, 40000)))),
+				wire(t, message(p, client.at(f, 80), podA.at(f, port(p, 40000)))))
 		}
 		inner := message(bpf.UDP, client.at(f, 40000), node2.at(f, 30080))
 		for _, way := range families {
@@ -96,6 +145,23 @@ func (r *rig) examples(t testing.TB) (all [][]byte) {
 	}
 	return append(all, wire(t, packet.IPv6Extension{}, message(bpf.TCP, client.at(v6, 1), node1.at(v6, 30080))),
 		wire(t, packet.WhoHas(lxcA.ipv4)), wire(t, packet.WhoHas(lxcA.ipv6)))
+}
+
+// decrypted is what WireGuard makes of a frame: without its Ethernet header, most often of a flow between pods of two nodes.
+func (s *storming) decrypted(frame []byte) []byte {
+	data := append([]byte(nil), frame[l3:]...)
+	if len(data) < 40 || s.IntN(8) == 0 {
+		return data
+	}
+	pod := []machine{podA, podB}[s.IntN(2)]
+	if data[0]>>4 == 6 {
+		copy(data[8:], decrypted.ipv6.AsSlice())
+		copy(data[24:], pod.ipv6.AsSlice())
+	} else {
+		copy(data[12:], decrypted.ipv4.AsSlice())
+		copy(data[16:], pod.ipv4.AsSlice())
+	}
+	return data
 }
 
 // storming draws packets.
