@@ -19,6 +19,11 @@ type Datapath interface {
 	// Needs is what a machine must have for it: without, tests on it are skipped.
 	Needs() []*feature.Feature
 
+	// LeavesQuotedChecksums says that where it translates a packet that an ICMP error
+	// quotes, it leaves the checksum of the quoted TCP or UDP header as it was. Any
+	// other checksum that is wrong fails a test.
+	LeavesQuotedChecksums() bool
+
 	// Up puts the datapath on every node of a network that is up, and calls
 	// observe, from any goroutine, for each hop that the datapath itself reports.
 	// On error nothing of the datapath is left.

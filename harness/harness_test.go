@@ -21,8 +21,9 @@ import (
 // kernel is the datapath that is there anyway: the nodes' kernels route.
 type kernel struct{}
 
-func (kernel) Name() string              { return "kernel" }
-func (kernel) Needs() []*feature.Feature { return nil }
+func (kernel) Name() string                { return "kernel" }
+func (kernel) Needs() []*feature.Feature   { return nil }
+func (kernel) LeavesQuotedChecksums() bool { return false }
 func (kernel) Up(context.Context, *topo.Network, func(harness.Hop)) (harness.Forwarder, error) {
 	return kernel{}, nil
 }
@@ -139,6 +140,68 @@ func TestFailuresTellWhatHappened(t *testing.T) {
 	require.Contains(t, said, `passed "node1/lxc-web"`)
 	said = failure(t, func(t testing.TB) { web.ExpectNone(t, packet.TCP{Dst: web.AddrPort(80)}) })
 	require.Contains(t, said, "must not")
+}
+
+// leaving is a datapath that says that it leaves quoted checksums as they were.
+type leaving struct{ kernel }
+
+func (leaving) LeavesQuotedChecksums() bool { return true }
+
+// ending stands in for a test that a lab may fail at its end.
+type ending struct {
+	testing.TB
+	atEnd []func()
+	said  []string
+}
+
+func (e *ending) Cleanup(f func()) { e.atEnd = append(e.atEnd, f) }
+func (e *ending) Errorf(format string, args ...any) {
+	e.said = append(e.said, fmt.Sprintf(format, args...))
+}
+func (e *ending) Failed() bool { return false } // no capture is to be kept
+
+// A stale checksum in a quote is blamed on every datapath but those that say that
+// they leave it, where a packet is expected and where it is only seen; any other
+// wrong one on those too.
+func TestQuotedChecksums(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		datapath harness.Datapath
+		wrong    func(about packet.ICMP) packet.ICMP
+		blamed   string
+	}{
+		{"left", leaving{}, staleQuote, ""},
+		{"not left", kernel{}, staleQuote, "quoted TCP checksum is 0xdead"},
+		{"outside of the quote", leaving{}, func(about packet.ICMP) packet.ICMP { about.Checksum = 0xdead; return about }, "ICMP checksum is 0xdead"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			end := &ending{TB: t}
+			lab := harness.Start(end, topo.Cluster(1), c.datapath)
+			client, web := lab.Pod("client-on-node1"), lab.Pod("web-on-node1")
+			about := packet.ICMP{Dst: web.Addr(), Type: packet.ICMPTimeExceeded, Embedded: packet.TCP{Dst: client.AddrPort(80)}}
+			client.Send(t, c.wrong(about))
+			expect := func(t testing.TB) { web.Expect(t, packet.ICMP{Type: packet.ICMPTimeExceeded}) }
+			if c.blamed == "" {
+				expect(t)
+			} else {
+				require.Contains(t, failure(t, expect), c.blamed)
+			}
+			for _, f := range end.atEnd {
+				f()
+			}
+			require.Equal(t, c.blamed != "", len(end.said) == 1, "%q", end.said)
+			require.Contains(t, strings.Join(end.said, ""), c.blamed)
+		})
+	}
+}
+
+func staleQuote(about packet.ICMP) packet.ICMP {
+	quoted := about.Embedded.(packet.TCP)
+	quoted.Checksum = 0xdead
+	about.Embedded = quoted
+	return about
 }
 
 // Slips of the pen are errors, and name the thing.

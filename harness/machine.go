@@ -127,7 +127,7 @@ func (m *Machine) Expect(t testing.TB, template packet.Template) *packet.Packet 
 	if err != nil {
 		t.Fatalf("%s: %v\n%s%s", m.name, err, m.describeMissing(template), m.lab.captureNote(t))
 	}
-	if err := packet.VerifyChecksums(found); err != nil {
+	if err := m.lab.verifyChecksums(found); err != nil {
 		t.Fatalf("%s received %s: %v\n%s%s", m.name, found, err, found.Describe(), m.lab.captureNote(t))
 	}
 	return found

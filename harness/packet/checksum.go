@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 )
 
 // ErrTruncated is the error for a packet that holds less than its headers say.
@@ -13,25 +15,41 @@ var ErrTruncated = errors.New("packet is cut short")
 // A ChecksumError is a checksum that is not that of the bytes it covers.
 type ChecksumError struct {
 	Layer     string // "IPv4", "TCP"; of the second TCP layer, "TCP(2)"
+	Quoted    bool   // the layer is of a packet that an ICMP error quotes
 	Got, Want uint16 // in the packet, and computed
 }
 
 func (e *ChecksumError) Error() string {
-	return fmt.Sprintf("%s checksum is %#04x, computed %#04x", e.Layer, e.Got, e.Want)
+	layer := e.Layer
+	if e.Quoted {
+		layer = "quoted " + layer
+	}
+	return fmt.Sprintf("%s checksum is %#04x, computed %#04x", layer, e.Got, e.Want)
+}
+
+// StaleQuote tells whether a wrong checksum is that of TCP or UDP in a quoted packet,
+// as who translates addresses and ports in a quote, and no more, leaves behind.
+func StaleQuote(wrong *ChecksumError) bool {
+	protocol, _, _ := strings.Cut(wrong.Layer, "(")
+	return wrong.Quoted && (protocol == "TCP" || protocol == "UDP")
 }
 
 // VerifyChecksums computes every checksum of p in software: IPv4, TCP, UDP, ICMP and
 // ICMPv6, those inside tunnels and of quoted packets too. All that are wrong are
-// joined into the error, each a *ChecksumError. A checksum over bytes that were
-// not captured gives ErrTruncated, a header that could not be read the error of
-// Decode.
+// joined into the error, each a *ChecksumError, but for those that one of allowed
+// says yes to. A checksum over bytes that were not captured gives ErrTruncated, a
+// header that could not be read the error of Decode.
 //
 // Not verified, as nothing in the packet can tell: a UDP checksum of zero over
 // IPv4, the payload of a fragment, and that of a quoted packet that was cut.
-func VerifyChecksums(p *Packet) error {
+func VerifyChecksums(p *Packet, allowed ...func(*ChecksumError) bool) error {
 	errs := []error{p.malformed}
 	for i := range p.sections {
-		errs = append(errs, p.verify(i))
+		err := p.verify(i)
+		if wrong, ok := errors.AsType[*ChecksumError](err); ok && slices.ContainsFunc(allowed, func(may func(*ChecksumError) bool) bool { return may(wrong) }) {
+			continue
+		}
+		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("packet: %w", err)
@@ -62,7 +80,7 @@ func (p *Packet) verify(i int) error {
 	if got == want || got == 0xffff && want == 0 {
 		return nil
 	}
-	return &ChecksumError{Layer: p.label(i), Got: got, Want: want}
+	return &ChecksumError{Layer: p.label(i), Quoted: s.quotes > 0, Got: got, Want: want}
 }
 
 // checksum returns where in the section its checksum stands, what it is, and the

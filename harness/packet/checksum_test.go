@@ -2,6 +2,7 @@ package packet_test
 
 import (
 	"encoding/binary"
+	"strings"
 	"testing"
 
 	"github.com/google/gopacket"
@@ -115,7 +116,45 @@ func TestWrongChecksumSaysWhere(t *testing.T) {
 			require.Equal(t, c.layer, wrong.Layer)
 			require.Equal(t, c.got, wrong.Got)
 			require.NotEqual(t, c.got, wrong.Want)
-			require.ErrorContains(t, err, "packet: "+c.layer+" checksum is")
+			require.ErrorContains(t, err, c.layer+" checksum is")
+		})
+	}
+}
+
+// What is allowed is a stale TCP or UDP checksum of a quoted packet: no other in the
+// quote, none outside of it, and not when another is wrong too.
+func TestStaleQuotes(t *testing.T) {
+	t.Parallel()
+	about4 := func(quoted packet.Template) packet.ICMP {
+		return packet.ICMP{Dst: node4, Type: packet.ICMPTimeExceeded, Embedded: quoted}
+	}
+	stale4, stale6 := packet.TCP{Dst: web4, Checksum: 0xdead}, packet.UDP{Dst: web6, Checksum: 0xdead}
+	wrongICMP := about4(stale4)
+	wrongICMP.Checksum = 0xdead
+	for _, c := range []struct {
+		name           string
+		template       packet.Template
+		quoted, passes bool
+	}{
+		{"quoted TCP", about4(stale4), true, true},
+		{"quoted UDP", packet.ICMPv6{Dst: node6, Type: packet.ICMPv6TimeExceeded, Embedded: stale6}, true, true},
+		{"quoted TCP in a tunnel", packet.Layers{packet.IPv4{Dst: node4}, packet.IPv4{}, about4(stale4)}, true, true},
+		{"quoted UDP in VXLAN", packet.Layers{packet.IPv4{Dst: node4}, packet.VXLAN{VNI: 1}, about4(packet.UDP{Dst: web4, Checksum: 0xdead})}, true, true},
+		{"quoted IPv4", about4(packet.Layers{packet.IPv4{Checksum: 0xdead}, packet.TCP{Dst: web4}}), true, false},
+		{"quoted ICMP", about4(packet.ICMP{Dst: node4, Type: packet.ICMPEchoRequest, Checksum: 0xdead}), true, false},
+		{"ICMP that quotes", wrongICMP, false, false},
+		{"TCP", stale4, false, false},
+		{"UDP", stale6, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := build(t, c.template)
+			err := packet.VerifyChecksums(p)
+			var wrong *packet.ChecksumError
+			require.ErrorAs(t, err, &wrong, "nothing is allowed unless it is said")
+			require.Equal(t, c.quoted, wrong.Quoted)
+			require.Equal(t, c.quoted, strings.Contains(err.Error(), "packet: quoted "), "%v", err)
+			require.Equal(t, c.passes, packet.VerifyChecksums(p, packet.StaleQuote) == nil, "%v", err)
 		})
 	}
 }

@@ -107,6 +107,8 @@ func (d *datapath) Needs() []*feature.Feature {
 	return needs
 }
 
+func (*datapath) LeavesQuotedChecksums() bool { return false }
+
 // Up loads and attaches the programs of all nodes.
 func (d *datapath) Up(ctx context.Context, network *topo.Network, observe func(harness.Hop)) (harness.Forwarder, error) {
 	f := &forwarder{redirected: d.redirected}

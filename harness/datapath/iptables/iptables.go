@@ -23,6 +23,8 @@ func (datapath) Name() string { return "iptables" }
 
 func (datapath) Needs() []*feature.Feature { return []*feature.Feature{feature.IPTablesDatapath} }
 
+func (datapath) LeavesQuotedChecksums() bool { return false }
+
 func (datapath) Up(ctx context.Context, network *topo.Network, _ func(harness.Hop)) (harness.Forwarder, error) {
 	return kubeproxy.Up(ctx, network, func(ctx context.Context, m *topo.Machine, n kubeproxy.Node) (kubeproxy.Proxy, error) {
 		return &proxy{machine: m, node: n}, m.RestoreIptables(ctx, n.Family, SetUp(n))

@@ -28,6 +28,10 @@ func (datapath) Name() string { return "ipvs" }
 
 func (datapath) Needs() []*feature.Feature { return []*feature.Feature{feature.IPVSDatapath} }
 
+// LeavesQuotedChecksums: IPVS writes the addresses and ports of a quote, and the
+// checksum of its IPv4 header.
+func (datapath) LeavesQuotedChecksums() bool { return true }
+
 func (datapath) Up(ctx context.Context, network *topo.Network, _ func(harness.Hop)) (harness.Forwarder, error) {
 	return kubeproxy.Up(ctx, network, func(ctx context.Context, m *topo.Machine, n kubeproxy.Node) (kubeproxy.Proxy, error) {
 		p, err := newProxy(ctx, m, n)

@@ -37,6 +37,8 @@ func (d datapath) Name() string { return "l4lb" }
 
 func (d datapath) Needs() []*feature.Feature { return d.balancers.Needs() }
 
+func (datapath) LeavesQuotedChecksums() bool { return false }
+
 // Up loads and attaches the balancers' programs. Those of a server come with the first service that names it.
 func (d datapath) Up(ctx context.Context, network *topo.Network, observe func(harness.Hop)) (harness.Forwarder, error) {
 	balancers, err := d.balancers.Up(ctx, network, observe)

@@ -29,6 +29,8 @@ func (datapath) Name() string { return "nftables" }
 
 func (datapath) Needs() []*feature.Feature { return []*feature.Feature{feature.NFTablesDatapath} }
 
+func (datapath) LeavesQuotedChecksums() bool { return false }
+
 func (datapath) Up(ctx context.Context, network *topo.Network, _ func(harness.Hop)) (harness.Forwarder, error) {
 	return kubeproxy.Up(ctx, network, func(_ context.Context, m *topo.Machine, n kubeproxy.Node) (kubeproxy.Proxy, error) {
 		p, err := newProxy(m, n)

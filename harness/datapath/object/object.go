@@ -37,6 +37,8 @@ func (d datapath) Needs() []*feature.Feature {
 	return nil
 }
 
+func (datapath) LeavesQuotedChecksums() bool { return false }
+
 // Up puts the objects on every node, each with maps of its own.
 func (d datapath) Up(_ context.Context, network *topo.Network, _ func(harness.Hop)) (harness.Forwarder, error) {
 	suites, err := vector.ReadFile(string(d))
