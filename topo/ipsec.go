@@ -46,16 +46,6 @@ func ipNet(p netip.Prefix) *net.IPNet {
 
 // encryptByIPsec makes a tunnel from each node to each other, at both of its ends.
 func (n *Network) encryptByIPsec() error {
-	if !n.topology.Offloads {
-		for _, node := range n.topology.Nodes {
-			// Before 5.13 a veth's GRO is on, though it does nothing there but to merge what was decrypted.
-			if m := n.byName[node.Name]; m.ends[0].reception != receiveByGRO {
-				if err := ethtool(m.rtnl.fd, NIC, setGRO, 0); err != nil {
-					return fmt.Errorf("turning GRO of %s off: %w", m.nic(), err)
-				}
-			}
-		}
-	}
 	spi := 0x1000 // lower ones are reserved (RFC 4303, 2.1)
 	for _, from := range n.topology.Nodes {
 		for _, to := range n.topology.Nodes {

@@ -69,9 +69,13 @@ const (
 	setGRO           = 0x2c
 )
 
-// offloads turns the transmit offloads of an end off, unless they are wanted, and GRO on where it is needed to receive.
+// offloads turns the offloads of an end off, unless they are wanted, and GRO on where it is needed to receive.
 func (e *end) offloads(wanted bool) error {
 	off := []uint32{setTxChecksum, setTSO, setGSO, setScatterGather}
+	if e.reception != receiveByGRO {
+		// Before 5.13 a veth has it on, and merges packets where there is an XDP program, or what IPsec decrypted.
+		off = append(off, setGRO)
+	}
 	if wanted {
 		off = nil
 	}
