@@ -6,13 +6,33 @@
 
 /* Being a router: the way out, the hop that a packet loses, the Ethernet header of the next one. */
 
+#define FIB_IPV6_MIN 1280 /* the MTU that every link of IPv6 has */
+
+/*
+ * What to try next where len bytes did not fit and nobody says what would: the next
+ * plateau below (RFC 1191, section 7.1), IPv6's least MTU among them.
+ */
+static __always_inline __u16 fib_plateau(__u16 len, bool ipv6)
+{
+	static const __u16 plateaus[] = {32000, 17914, 8166, 4352, 2002, 1492, FIB_IPV6_MIN, 1006, 508, 296};
+
+	for (int i = 0; i < (int)(sizeof(plateaus) / sizeof(plateaus[0])); i++)
+		if (plateaus[i] < len || (ipv6 && plateaus[i] == FIB_IPV6_MIN))
+			return plateaus[i];
+	return 68;
+}
+
 /*
  * Asks the kernel's FIB for the way of a packet from saddr to daddr. Returns
- * BPF_FIB_LKUP_RET_…; fib has device, next hop and MACs as far as they are known.
+ * BPF_FIB_LKUP_RET_…; fib has device, next hop and MACs as far as they are known,
+ * and where the packet does not fit, what may, as tot_len.
  */
 static __always_inline long fib_lookup(struct context *ctx, struct bpf_fib_lookup *fib, const struct packet *pkt,
 				       const struct addr *saddr, const struct addr *daddr)
 {
+	long found;
+	__u16 len;
+
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->ifindex = ctx_ifindex(ctx);
 	fib->l4_protocol = pkt->tuple.proto;
@@ -26,13 +46,15 @@ static __always_inline long fib_lookup(struct context *ctx, struct bpf_fib_looku
 		fib->ipv4_src = saddr->words[3];
 		fib->ipv4_dst = daddr->words[3];
 	}
-	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+	len = fib->tot_len;
+	found = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+	/* Before 5.12 the kernel does not tell the MTU of the way, and leaves the length as it was. */
+	if (found == BPF_FIB_LKUP_RET_FRAG_NEEDED && fib->tot_len == len)
+		fib->tot_len = len > config.mtu ? config.mtu : fib_plateau(len, pkt->ipv6);
+	return found;
 }
 
-/*
- * The MTU of the way that a packet did not fit. Before 5.12 the kernel does not
- * say it; then it is that of the NIC, which was too small for the packet itself.
- */
+/* The MTU of the way that a packet did not fit. */
 static __always_inline __u32 fib_mtu(const struct bpf_fib_lookup *fib)
 {
 	return fib->tot_len && fib->tot_len < config.mtu ? fib->tot_len : config.mtu;

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
 	"golang.org/x/sys/unix"
 )
@@ -76,6 +78,24 @@ func callsSetRetval() error {
 		return err
 	}
 	return prog.Close()
+}
+
+// fibTellsMTU looks for the name that the answer has among the helper's parameters.
+func fibTellsMTU() error {
+	types, err := btf.LoadKernelSpec()
+	if err != nil {
+		return fmt.Errorf("the kernel does not tell its types: %v", err) // neither yes nor no
+	}
+	var params *btf.Struct
+	if err := types.TypeByName("bpf_fib_lookup", &params); err != nil {
+		return nof("the kernel has no such helper: %v", err)
+	}
+	for _, m := range params.Members {
+		if u, ok := m.Type.(*btf.Union); ok && slices.ContainsFunc(u.Members, func(m btf.Member) bool { return m.Name == "mtu_result" }) {
+			return nil
+		}
+	}
+	return no("its parameters have no mtu_result")
 }
 
 // runLiveFrames sends one frame through an XDP program that drops it.

@@ -74,6 +74,7 @@ var (
 // Helper functions, each tried in the types of program that call it. Those that every kernel of the matrix has are not listed.
 var (
 	FIBLookup       = helper("4.18", asm.FnFibLookup, ebpf.SchedCLS, ebpf.XDP)
+	FIBMTU          = declare(Feature{Name: "bpf_fib_lookup tells the MTU", Kind: Helper, Since: mustParse("5.12"), probe: fibTellsMTU})
 	SockHashUpdate  = helper("4.18", asm.FnSockHashUpdate, ebpf.SockOps)
 	MsgRedirectHash = helper("4.18", asm.FnMsgRedirectHash, ebpf.SkMsg)
 	SocketCookie    = helper("5.7", asm.FnGetSocketCookie, ebpf.CGroupSock)
