@@ -387,9 +387,8 @@ func receiveAll(conn *net.TCPConn, bytes int) string {
 // readable tells whether there is something to read at this moment.
 func readable(t testing.TB, conn *net.TCPConn) (yes bool) {
 	t.Helper()
-	onSocket(t, conn, func(fd int) error {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		yes = n == 1
+	onSocket(t, conn, func(fd int) (err error) {
+		yes, err = ready(fd, unix.POLLIN, 0)
 		return err
 	})
 	return yes

@@ -264,18 +264,22 @@ func sendmmsg(fd int, data []byte, flags int) error {
 func poll(t testing.TB, conn syscall.Conn, events int16) {
 	t.Helper()
 	onSocket(t, conn, func(fd int) error {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
-		for {
-			n, err := unix.Poll(fds, int(patience/time.Millisecond))
-			if errors.Is(err, unix.EINTR) {
-				continue
-			}
-			if err == nil && n == 0 {
-				err = os.ErrDeadlineExceeded
-			}
-			return err
+		yes, err := ready(fd, events, patience)
+		if err == nil && !yes {
+			err = os.ErrDeadlineExceeded
 		}
+		return err
 	})
+}
+
+// ready tells whether poll(2) says one of the events in time. A signal of Go's scheduler ends poll: then it is asked again.
+func ready(fd int, events int16, wait time.Duration) (bool, error) {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, int(wait.Milliseconds()))
+		if !errors.Is(err, unix.EINTR) {
+			return n == 1, err
+		}
+	}
 }
 
 // peek waits until so many bytes can be read.

@@ -2,6 +2,7 @@ package bpf_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -144,9 +145,19 @@ func (s plain) send(name []byte) error {
 func (s plain) receive() (from netip.AddrPort, port uint16) {
 	s.Helper()
 	answer := make([]byte, 2)
-	_, sa, err := unix.Recvfrom(s.fd, answer, 0)
+	sa, err := receiveInto(s.fd, answer)
 	require.NoError(s, err)
 	return named(sa), binary.BigEndian.Uint16(answer)
+}
+
+// receiveInto waits for a datagram. A signal ends a call on a socket that has a timeout (signal(7)), and Go's scheduler sends
+// them: then it is made again.
+func receiveInto(fd int, b []byte) (from unix.Sockaddr, err error) {
+	for {
+		if _, from, err = unix.Recvfrom(fd, b, 0); !errors.Is(err, unix.EINTR) {
+			return from, err
+		}
+	}
 }
 
 // from is where the next answer came from.

@@ -251,7 +251,7 @@ func TestServicesChangeUnderSockets(t *testing.T) {
 					return err
 				}
 				answer := make([]byte, 2)
-				_, from, err := unix.Recvfrom(s.fd, answer, 0)
+				from, err := receiveInto(s.fd, answer)
 				if err != nil {
 					return err
 				}

@@ -41,11 +41,21 @@ func (n *Network) Drain() error {
 		if err := shore.Inject(drainName, frame); err != nil {
 			return err
 		}
-		if _, err := unix.Read(n.drain, make([]byte, len(frame))); err != nil {
+		if err := await(n.drain); err != nil {
 			return fmt.Errorf("topo: a frame was sent out of %s/%s and did not arrive at %s: %w", ShoreName, drainName, end, err)
 		}
 	}
 	return nil
+}
+
+// await takes one frame from a socket that listen opened. A signal ends a call on a socket that has a timeout (signal(7)), and
+// Go's scheduler sends them: then it is made again.
+func await(fd int) error {
+	for {
+		if _, err := unix.Read(fd, make([]byte, ethernetHeader)); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // listen opens a packet socket for frames of one EtherType that a device receives. What TC drops does not reach it.
