@@ -166,6 +166,7 @@ func (c *Cache) fromPackages(ctx context.Context, k Kernel, into string) (*unpac
 		return nil, err
 	}
 	all := newUnpacked()
+	all.modules.unsigned = true // Debian's kernels insist on signatures only where the firmware does.
 	for _, p := range k.Packages {
 		file, err := source.download(ctx, p, k.Suite, into)
 		if err != nil {
@@ -310,7 +311,7 @@ func bootsAsELF(image []byte) bool {
 // key names the kernel's folder in the cache. A folder of the user's is known by its files' sizes and times.
 func (k Kernel) key() (string, error) {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "format 3 %v\n", wantedFiles)
+	fmt.Fprintf(hash, "format 4 %v\n", wantedFiles)
 	fmt.Fprintf(hash, "%v %v %v\n", wantedFolders, k.Suite, k.Packages)
 	if k.Folder != "" {
 		err := filepath.WalkDir(k.Folder, func(name string, entry fs.DirEntry, err error) error {

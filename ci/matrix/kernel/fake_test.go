@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,14 @@ func fakeELF(section, content string, note string) []byte {
 // fakeModule is a module that says these things of itself.
 func fakeModule(info ...string) []byte {
 	return fakeELF(".modinfo", strings.Join(info, "\x00")+"\x00", "")
+}
+
+// signed is a module with a signature as the kernel's build appends one.
+func signed(module []byte) []byte {
+	const signature = "signed by the lab"
+	about := make([]byte, 12)
+	binary.BigEndian.PutUint32(about[8:], uint32(len(signature)))
+	return slices.Concat(module, []byte(signature), about, []byte("~Module signature appended~\n"))
 }
 
 const pvhNote = "\x04\x00\x00\x00\x04\x00\x00\x00\x12\x00\x00\x00Xen\x00\x00\x00\x00\x01"

@@ -96,9 +96,9 @@ func kernelFiles(release, modulesOf string) map[string][]byte {
 	base := "/lib/modules/" + release + "/kernel/"
 	return map[string][]byte{
 		"/boot/vmlinuz-" + release:                  fakeBzImage(release, zstdOf(fakeELF(".x", "kernel", pvhNote))),
-		base + "drivers/net/veth.ko":                fakeModule("alias=rtnl-link-veth", "depends=", magic),
+		base + "drivers/net/veth.ko":                signed(fakeModule("alias=rtnl-link-veth", "depends=", magic)),
 		base + "net/netfilter/nf-nat.ko":            fakeModule("depends=nf_conntrack", "softdep=pre: libcrc32c", magic),
-		base + "net/netfilter/nf_conntrack.ko":      gzipOf(fakeModule("depends=", "alias=nf_conntrack-10", magic)),
+		base + "net/netfilter/nf_conntrack.ko":      gzipOf(signed(fakeModule("depends=", "alias=nf_conntrack-10", magic))),
 		base + "crypto/crc32c_generic.ko":           fakeModule("alias=libcrc32c", "alias=pci:v00008086*", magic),
 		base + "lib/test_bpf.ko":                    fakeModule(magic),
 		base + "drivers/net/wireguard/wireguard.ko": fakeModule("depends=libchacha", magic),
@@ -118,6 +118,7 @@ func TestFolder(t *testing.T) {
 
 	archive, err := os.ReadFile(ready.Modules)
 	require.NoError(t, err)
+	require.Contains(t, string(archive), "signed by the lab", "a kernel of one's own may insist on signatures")
 	index := indexOf(t, string(archive))
 	require.Equal(t, []string{"veth"}, index.Find("rtnl-link-veth"))
 	require.Equal(t, []string{"crc32c_generic", "nf_conntrack", "nf_nat"}, index.Find("nf-nat"), "what it needs first, softly too, by names that are aliases")
@@ -185,6 +186,10 @@ func TestPackages(t *testing.T) {
 		ready, err := c.Get(t.Context(), k)
 		require.NoError(t, err)
 		require.Equal(t, "linux-image-7.9 7.9.1-1", ready.Origin)
+		archive, err := os.ReadFile(ready.Modules)
+		require.NoError(t, err)
+		require.NotContains(t, string(archive), "signed by", "guests load modules quicker without")
+		require.Contains(t, string(archive), "vermagic=7.9.1", "which are whole otherwise")
 
 		text, err := os.ReadFile(filepath.Join(c.Dir, "apt/sid/apt.conf"))
 		require.NoError(t, err)
@@ -316,6 +321,15 @@ func TestPackageThatIsNone(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
 		err := unpackPackage(file, func(string, io.Reader) error { return nil })
 		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestSignaturesThatAreNone(t *testing.T) {
+	module := fakeModule("vermagic=7.9.1")
+	require.Equal(t, module, withoutSignature(signed(module)))
+	for _, odd := range []string{"", "no module", "~Module signature appended~\n", "\x00\x00\xff\xff~Module signature appended~\n",
+		"few bytes, many said\x00\x00\xff\xff~Module signature appended~\n"} {
+		require.Equal(t, odd, string(withoutSignature([]byte(odd))), "the kernel is to complain of it")
 	}
 }
 

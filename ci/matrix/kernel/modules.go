@@ -3,6 +3,7 @@ package kernel
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +52,9 @@ type module struct {
 type modules struct {
 	byName map[string]*module
 	spare  map[string]spare // those that are not wanted for themselves
+	// unsigned has signatures left out, where the kernel is known to load modules without: to check one takes an emulated processor longer than
+	// to load the module. The packages that they came in are checked by hash.
+	unsigned bool
 }
 
 // spare is a module as it came, compressed or not.
@@ -106,6 +110,9 @@ func (m *modules) add(file string, content io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("module %s: %w", file, err)
 	}
+	if m.unsigned {
+		text = withoutSignature(text)
+	}
 	base, _, _ := strings.Cut(file, ".ko")
 	added := &module{file: base + ".ko", content: text}
 	if err := added.read(); err != nil {
@@ -113,6 +120,21 @@ func (m *modules) add(file string, content io.Reader) error {
 	}
 	m.byName[initramfs.Name(path.Base(base))] = added
 	return nil
+}
+
+// withoutSignature returns a module without what is appended to its ELF file (struct module_signature of the kernel): the signature; 12 bytes, the
+// last four of which are its length in network byte order; and a mark.
+func withoutSignature(content []byte) []byte {
+	const mark, about = "~Module signature appended~\n", 12
+	signed, ok := bytes.CutSuffix(content, []byte(mark))
+	if !ok || len(signed) < about {
+		return content
+	}
+	length := int(binary.BigEndian.Uint32(signed[len(signed)-4:]))
+	if end := len(signed) - about - length; end >= 0 {
+		return signed[:end]
+	}
+	return content
 }
 
 // read reads .modinfo: entries such as depends=a,b that end with a NUL each.
