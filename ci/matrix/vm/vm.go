@@ -144,14 +144,17 @@ var kernelParameters = []string{
 	"console=ttyS0", "loglevel=5", "panic=-1", "oops=panic",
 	"cryptomgr.notests", // each algorithm would test itself when it is first used
 	"nokaslr", "init_on_alloc=0",
+	"highres=off",              // to set a timer leaves the emulated code: once a tick instead of for each sleep of whoever looks again and again
+	"clearcpuid=112",           // rep_good: as cpu says of string instructions, for those that the kernel uses without being told that they are fast
 	"rcupdate.rcu_expedited=1", // else each attachment and namespace that goes waits for ticks to pass
 	"mitigations=off",          // of no use in a guest of one's own, and dear under emulation
 	// A host that others share may not run the guest for many seconds. That is no lockup; the watchdog outside tells one by its processor time.
 	"nowatchdog", "rcupdate.rcu_cpu_stall_timeout=120",
 }
 
-// cpu has all that can be emulated but a fifth level of page tables, which makes each walk through them longer.
-const cpu = "max,la57=off"
+// cpu has all that can be emulated but a fifth level of page tables, which makes each walk through them longer, and the promise that string
+// instructions copy fast: the emulator copies by them a byte at a time, and the verifier, who copies its states all the time, took a fifth longer.
+const cpu = "max,la57=off,erms=off,fsrm=off"
 
 func (m Machine) args() []string {
 	memory := m.MemoryMiB
