@@ -51,7 +51,7 @@ type Record struct {
 	Kind Kind   `json:"kind"`
 	Step string `json:"step,omitempty"`
 	Text string `json:"text,omitempty"`
-	Data []byte `json:"data,omitempty"` // of a file, compressed with zstd
+	Data []byte `json:"data,omitempty"` // of a file, compressed with zlib
 	// Limited is set when a step was ended since its time was over.
 	Limited bool `json:"limited,omitempty"`
 }

@@ -2,20 +2,20 @@ package job
 
 import (
 	"bufio"
+	"bytes"
+	"compress/zlib"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
-
-	"github.com/klauspost/compress/zstd"
-	"golang.org/x/sys/unix"
 	"regexp"
 	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // Run runs the steps one after the other and calls emit with what they tell, one record at a time. What steps leave in the folder of artefacts
@@ -149,13 +149,17 @@ func (r runner) collect(step string) error {
 	})
 }
 
-// Compress makes a file's data smaller for its way.
+// Compress makes a file's data smaller for its way: with what Go itself brings, since a library that does better takes an emulated processor
+// longer to start than most files to send, in each process that has it.
 func Compress(content []byte) []byte {
-	writer, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	var small bytes.Buffer
+	writer, err := zlib.NewWriterLevel(&small, zlib.BestSpeed)
 	if err != nil {
-		panic(err) // only wrong options fail
+		panic(err) // only a wrong level fails
 	}
-	return writer.EncodeAll(content, nil)
+	_, _ = writer.Write(content) // a buffer takes all
+	_ = writer.Close()
+	return small.Bytes()
 }
 
 // maxFile bounds what a guest may make the host unpack.
@@ -163,14 +167,21 @@ const maxFile = 256 << 20
 
 // Content is the data of a file's record as it was.
 func (r Record) Content() ([]byte, error) {
-	reader, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxFile))
+	content, err := r.inflate()
+	if err != nil {
+		return nil, fmt.Errorf("file %s came back broken: %w", r.Text, err)
+	}
+	return content, nil
+}
+
+func (r Record) inflate() ([]byte, error) {
+	reader, err := zlib.NewReader(bytes.NewReader(r.Data))
 	if err != nil {
 		return nil, err
 	}
-	defer reader.Close()
-	content, err := reader.DecodeAll(r.Data, nil)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("file %s came back broken", r.Text), err)
+	content, err := io.ReadAll(io.LimitReader(reader, maxFile+1))
+	if len(content) > maxFile {
+		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
 	}
-	return content, nil
+	return content, err
 }
