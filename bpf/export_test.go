@@ -121,11 +121,11 @@ func (t Tuple) raw() hostTuple {
 }
 
 // Used is how much of the tables of services is taken: what programs can find, not what waits to be used again.
-type Used struct{ Services, Slots, Backends, Members, Sources int }
+type Used struct{ Frontends, Services, Slots, Backends, Members, Sources int }
 
 func (n *Node) Used() (Used, error) {
 	t := n.services
-	used := Used{Services: t.numbers.used(n.Maps.Services), Slots: t.slots.used(n.Maps.Slots), Backends: t.places.used(n.Maps.Backends)}
+	used := Used{Frontends: t.fronts.used(n.Maps.LeadsTo), Services: t.numbers.used(n.Maps.Services), Slots: t.slots.used(n.Maps.Slots), Backends: t.places.used(n.Maps.Backends)}
 	for table, count := range map[*ebpf.Map]*int{n.Maps.Members: &used.Members, n.Maps.Sources: &used.Sources} {
 		key, value := make([]byte, table.KeySize()), make([]byte, table.ValueSize())
 		entries := table.Iterate()
@@ -168,7 +168,7 @@ func (n *Node) AgeAffinities(by time.Duration) error {
 // Misdirect has a frontend's element of the hash lead to the service of another, as for a moment it does when the kernel gives
 // the element to the other while a program reads it.
 func (n *Node) Misdirect(f, to Frontend) error {
-	return n.Maps.Frontends.Put(f.raw(), n.services.served[to].number)
+	return n.Maps.Frontends.Put(f.raw(), n.services.served[to].front)
 }
 
 // MaglevTable is the table that flows to backends of these names choose by.

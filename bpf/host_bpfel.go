@@ -409,6 +409,7 @@ const (
 	hostMapIcmpBudget  = "icmp_budget"
 	hostMapIpcache     = "ipcache"
 	hostMapKept        = "kept"
+	hostMapLeadsTo     = "leads_to"
 	hostMapMembers     = "members"
 	hostMapMetrics     = "metrics"
 	hostMapPackets     = "packets"
@@ -488,6 +489,7 @@ type hostMapSpecs struct {
 	IcmpBudget  *ebpf.MapSpec `ebpf:"icmp_budget"`
 	Ipcache     *ebpf.MapSpec `ebpf:"ipcache"`
 	Kept        *ebpf.MapSpec `ebpf:"kept"`
+	LeadsTo     *ebpf.MapSpec `ebpf:"leads_to"`
 	Members     *ebpf.MapSpec `ebpf:"members"`
 	Metrics     *ebpf.MapSpec `ebpf:"metrics"`
 	Packets     *ebpf.MapSpec `ebpf:"packets"`
@@ -541,6 +543,7 @@ type hostMaps struct {
 	IcmpBudget  *ebpf.Map `ebpf:"icmp_budget"`
 	Ipcache     *ebpf.Map `ebpf:"ipcache"`
 	Kept        *ebpf.Map `ebpf:"kept"`
+	LeadsTo     *ebpf.Map `ebpf:"leads_to"`
 	Members     *ebpf.Map `ebpf:"members"`
 	Metrics     *ebpf.Map `ebpf:"metrics"`
 	Packets     *ebpf.Map `ebpf:"packets"`
@@ -568,6 +571,7 @@ func (m *hostMaps) Close() error {
 		m.IcmpBudget,
 		m.Ipcache,
 		m.Kept,
+		m.LeadsTo,
 		m.Members,
 		m.Metrics,
 		m.Packets,

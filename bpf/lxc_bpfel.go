@@ -31,6 +31,7 @@ const (
 	lxcMapIcmpBudget     = "icmp_budget"
 	lxcMapIpcache        = "ipcache"
 	lxcMapKept           = "kept"
+	lxcMapLeadsTo        = "leads_to"
 	lxcMapMembers        = "members"
 	lxcMapMetrics        = "metrics"
 	lxcMapPackets        = "packets"
@@ -109,6 +110,7 @@ type lxcMapSpecs struct {
 	IcmpBudget  *ebpf.MapSpec `ebpf:"icmp_budget"`
 	Ipcache     *ebpf.MapSpec `ebpf:"ipcache"`
 	Kept        *ebpf.MapSpec `ebpf:"kept"`
+	LeadsTo     *ebpf.MapSpec `ebpf:"leads_to"`
 	Members     *ebpf.MapSpec `ebpf:"members"`
 	Metrics     *ebpf.MapSpec `ebpf:"metrics"`
 	Packets     *ebpf.MapSpec `ebpf:"packets"`
@@ -161,6 +163,7 @@ type lxcMaps struct {
 	IcmpBudget  *ebpf.Map `ebpf:"icmp_budget"`
 	Ipcache     *ebpf.Map `ebpf:"ipcache"`
 	Kept        *ebpf.Map `ebpf:"kept"`
+	LeadsTo     *ebpf.Map `ebpf:"leads_to"`
 	Members     *ebpf.Map `ebpf:"members"`
 	Metrics     *ebpf.Map `ebpf:"metrics"`
 	Packets     *ebpf.Map `ebpf:"packets"`
@@ -187,6 +190,7 @@ func (m *lxcMaps) Close() error {
 		m.IcmpBudget,
 		m.Ipcache,
 		m.Kept,
+		m.LeadsTo,
 		m.Members,
 		m.Metrics,
 		m.Packets,

@@ -30,6 +30,7 @@ const (
 	networkMapIcmpBudget   = "icmp_budget"
 	networkMapIpcache      = "ipcache"
 	networkMapKept         = "kept"
+	networkMapLeadsTo      = "leads_to"
 	networkMapMembers      = "members"
 	networkMapMetrics      = "metrics"
 	networkMapPackets      = "packets"
@@ -105,6 +106,7 @@ type networkMapSpecs struct {
 	IcmpBudget *ebpf.MapSpec `ebpf:"icmp_budget"`
 	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
 	Kept       *ebpf.MapSpec `ebpf:"kept"`
+	LeadsTo    *ebpf.MapSpec `ebpf:"leads_to"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
 	Packets    *ebpf.MapSpec `ebpf:"packets"`
@@ -156,6 +158,7 @@ type networkMaps struct {
 	IcmpBudget *ebpf.Map `ebpf:"icmp_budget"`
 	Ipcache    *ebpf.Map `ebpf:"ipcache"`
 	Kept       *ebpf.Map `ebpf:"kept"`
+	LeadsTo    *ebpf.Map `ebpf:"leads_to"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
 	Packets    *ebpf.Map `ebpf:"packets"`
@@ -181,6 +184,7 @@ func (m *networkMaps) Close() error {
 		m.IcmpBudget,
 		m.Ipcache,
 		m.Kept,
+		m.LeadsTo,
 		m.Members,
 		m.Metrics,
 		m.Packets,

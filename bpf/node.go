@@ -110,6 +110,7 @@ var socketPrograms = []struct {
 type Maps struct {
 	CT         *ebpf.Map
 	Frontends  *ebpf.Map
+	LeadsTo    *ebpf.Map // from frontends to services
 	Services   *ebpf.Map
 	Slots      *ebpf.Map
 	Backends   *ebpf.Map
@@ -193,8 +194,8 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 		}
 	}
 	node.name()
-	node.services = newServiceTable(node.Maps.Services, node.Maps.Slots, node.Maps.Backends)
-	return node, nil
+	node.services, err = newServiceTable(node.Maps)
+	return node, err
 }
 
 // loadObject loads an object whose constants are set.
@@ -283,6 +284,7 @@ func (n *Node) name() {
 	n.Maps = Maps{
 		CT:         n.maps[hostMapCt],
 		Frontends:  n.maps[hostMapFrontends],
+		LeadsTo:    n.maps[hostMapLeadsTo],
 		Services:   n.maps[hostMapServices],
 		Slots:      n.maps[hostMapSlots],
 		Backends:   n.maps[hostMapBackends],
@@ -307,7 +309,8 @@ func (s MapSizes) apply(specs map[string]*ebpf.MapSpec) {
 		hostMapClaims:      s.Claims,
 		hostMapDatagrams:   s.Datagrams,
 		hostMapFrontends:   s.Services,
-		hostMapServices:    2 * s.Services, // all of them can change at once
+		hostMapLeadsTo:     2 * s.Services, // all of them can make room for others at once
+		hostMapServices:    2 * s.Services, // or change
 		hostMapSlots:       s.Slots,
 		hostMapMembers:     s.Slots,
 		hostMapBackends:    s.Backends,

@@ -67,12 +67,12 @@ func reproduce(t testing.TB, folder string, sequence []played) (name, text strin
 	require.NoError(t, err)
 	defer file.Close()
 	fmt.Fprintf(out, "extends: %s\nobject: %s\nprogram: %s\n", from(t, file.Name(), "testdata/node1.yaml"), from(t, file.Name(), objectFile(last.at.object)), last.at.program)
-	fmt.Fprintf(out, "map_sizes: {ct: 1024, frontends: %d, services: %d, slots: %d, backends: %d}\n", smallMaps.Services, 2*smallMaps.Services, smallMaps.Slots, smallMaps.Backends)
+	fmt.Fprintf(out, "map_sizes: {ct: 1024, frontends: %d, leads_to: %d, services: %d, slots: %d, backends: %d}\n", smallMaps.Services, 2*smallMaps.Services, 2*smallMaps.Services, smallMaps.Slots, smallMaps.Backends)
 	fmt.Fprintf(out, "network:\n  neighbours:\n")
 	for _, m := range []machine{node2, client, gateway} {
 		fmt.Fprintf(out, "    - {device: nic, address: %q, mac: %q}\n    - {device: nic, address: %q, mac: %q}\n", m.ipv4, m.mac, m.ipv6, m.mac)
 	}
-	fmt.Fprintf(out, "maps: {frontends: [], services: [], slots: [], backends: []}\nvectors:\n  - name: generated\n    steps:\n")
+	fmt.Fprintf(out, "maps: {frontends: [], leads_to: [], services: [], slots: [], backends: []}\nvectors:\n  - name: generated\n    steps:\n")
 	known := contents(t, r)
 	for i, p := range sequence {
 		if p.change != nil {
@@ -245,7 +245,7 @@ func contents(t testing.TB, r *rig) map[string]map[string]string {
 	t.Helper()
 	all := map[string]map[string]string{}
 	for name, m := range map[string]*ebpf.Map{
-		"ct": r.Maps.CT, "frontends": r.Maps.Frontends, "services": r.Maps.Services, "slots": r.Maps.Slots, "backends": r.Maps.Backends,
+		"ct": r.Maps.CT, "frontends": r.Maps.Frontends, "leads_to": r.Maps.LeadsTo, "services": r.Maps.Services, "slots": r.Maps.Slots, "backends": r.Maps.Backends,
 	} {
 		all[name] = map[string]string{}
 		for key, value := range rawEntries(t, m) {
@@ -272,7 +272,7 @@ func rawEntries(t testing.TB, m *ebpf.Map) map[string]string {
 // writeChanges writes what leads from one state of the maps to another.
 func writeChanges(out *strings.Builder, before, now map[string]map[string]string) {
 	var changes strings.Builder
-	for _, name := range []string{"backends", "slots", "services", "frontends", "ct"} {
+	for _, name := range []string{"backends", "slots", "services", "leads_to", "frontends", "ct"} {
 		var entries []string
 		for key, value := range now[name] {
 			if before[name][key] != value {

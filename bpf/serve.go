@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -16,6 +17,8 @@ type serviceTable struct {
 	backends map[Frontend]*usedBackend
 	groups   map[string]*affinityGroup
 	members  map[hostMember]int // versions that have it
+	fronts   spans              // numbers of frontends
+	leadsTo  *ebpf.Memory       // by them, numbers of services
 	numbers  spans              // of services
 	slots    spans
 	places   spans // of backends
@@ -24,17 +27,23 @@ type serviceTable struct {
 	known    [64]hostBackendBits // backend_bits as the kernel has them
 }
 
-func newServiceTable(services, slots, backends *ebpf.Map) *serviceTable {
+func newServiceTable(maps Maps) (*serviceTable, error) {
+	leadsTo, err := maps.LeadsTo.Memory()
+	if err != nil {
+		return nil, fmt.Errorf("bpf: map leads_to: %w", err)
+	}
 	return &serviceTable{
 		served: map[Frontend]*version{}, tables: map[string]*slotTable{}, backends: map[Frontend]*usedBackend{},
 		groups: map[string]*affinityGroup{}, members: map[hostMember]int{},
-		numbers: newSpans(services.MaxEntries()), slots: newSpans(slots.MaxEntries()), places: newSpans(backends.MaxEntries()),
-	}
+		fronts: newSpans(maps.LeadsTo.MaxEntries()), leadsTo: leadsTo,
+		numbers: newSpans(maps.Services.MaxEntries()), slots: newSpans(maps.Slots.MaxEntries()), places: newSpans(maps.Backends.MaxEntries()),
+	}, nil
 }
 
 // version is a service as it lies in the maps.
 type version struct {
 	Service
+	front           uint32 // number of its frontend, the same for all versions
 	number          uint32
 	inside, outside *slotTable
 	group           *affinityGroup // with affinity
@@ -63,7 +72,7 @@ func (n *Node) Serve(put []Service, remove []Frontend) error {
 	undo := func(seen bool, cause error) error {
 		errs := []error{cause}
 		for _, v := range written {
-			errs = append(errs, n.erase(v, seen))
+			errs = append(errs, n.abandon(v, seen))
 		}
 		return errors.Join(errs...)
 	}
@@ -129,9 +138,15 @@ func (n *Node) write(s Service) (_ *version, err error) {
 	if v.number, err = t.take(&t.numbers, 1, "services at once", "Services"); err != nil {
 		return nil, err
 	}
+	if old := t.served[s.Frontend]; old != nil {
+		v.front = old.front
+	} else if v.front, err = t.take(&t.fronts, 1, "frontends at once", "Services"); err != nil {
+		t.numbers.give(span{v.number, 1})
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, n.erase(v, false))
+			err = errors.Join(err, n.abandon(v, false))
 		}
 	}()
 	if v.inside, err = n.useTable(s, s.inside()); err != nil {
@@ -152,34 +167,58 @@ func (n *Node) write(s Service) (_ *version, err error) {
 // publish makes the programs see what was written, and what is removed no longer. On error they see what they saw before.
 func (n *Node) publish(written []*version, remove []Frontend) (err error) {
 	t := n.services
-	var touched []Frontend
+	var added, removed []*version
 	defer func() {
 		if err == nil {
 			return
 		}
-		for _, f := range touched {
-			if old := t.served[f]; old != nil {
-				err = errors.Join(err, n.Maps.Frontends.Put(f.raw(), old.number))
-			} else {
-				err = errors.Join(err, n.Maps.Frontends.Delete(f.raw()))
-			}
+		for _, v := range added {
+			err = errors.Join(err, n.Maps.Frontends.Delete(v.Frontend.raw()))
+		}
+		for _, v := range removed {
+			err = errors.Join(err, n.Maps.Frontends.Put(v.Frontend.raw(), v.front))
 		}
 	}()
 	// Removed first: what is added may need the room.
 	for _, f := range remove {
-		if t.served[f] == nil {
+		old := t.served[f]
+		if old == nil {
 			continue
 		}
 		if err := n.Maps.Frontends.Delete(f.raw()); err != nil {
 			return fmt.Errorf("bpf: service %s: %w", f, err)
 		}
-		touched = append(touched, f)
+		removed = append(removed, old)
 	}
 	for _, v := range written {
-		if err := n.Maps.Frontends.Put(v.Frontend.raw(), v.number); err != nil {
+		if t.served[v.Frontend] != nil {
+			continue
+		}
+		if err := t.lead(v); err != nil {
+			return err
+		}
+		if err := n.Maps.Frontends.Put(v.Frontend.raw(), v.front); err != nil {
 			return fmt.Errorf("bpf: service %s: %w", v.Frontend, err)
 		}
-		touched = append(touched, v.Frontend)
+		added = append(added, v)
+	}
+	// Last, as nothing that can fail comes after it.
+	for _, v := range written {
+		if t.served[v.Frontend] == nil {
+			continue
+		}
+		if err := t.lead(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lead has a frontend lead to that version. Values of arrays are 8 bytes apart, whatever their size.
+func (t *serviceTable) lead(v *version) error {
+	number := binary.NativeEndian.AppendUint32(nil, v.number)
+	if _, err := t.leadsTo.WriteAt(number, 8*int64(v.front)); err != nil { // stored at once: see ebpf.Memory
+		return fmt.Errorf("bpf: service %s: %w", v.Frontend, err)
 	}
 	return nil
 }
@@ -192,8 +231,8 @@ func (n *Node) retire(written []*version, remove []Frontend) error {
 	for _, f := range remove {
 		if old := t.served[f]; old != nil {
 			gone.left(old, nil)
-			errs = append(errs, n.erase(old, true))
 			delete(t.served, f)
+			errs = append(errs, n.abandon(old, true))
 		}
 	}
 	for _, v := range written {
@@ -204,6 +243,15 @@ func (n *Node) retire(written []*version, remove []Frontend) error {
 		t.served[v.Frontend] = v
 	}
 	return errors.Join(append(errs, n.forget(gone))...)
+}
+
+// abandon removes a version of a frontend that has no other, with the frontend's number, or one that has never come to be.
+func (n *Node) abandon(v *version, seen bool) error {
+	t := n.services
+	if t.served[v.Frontend] == nil {
+		t.release(&t.fronts, span{v.front, 1}, seen)
+	}
+	return n.erase(v, seen)
 }
 
 // erase removes a version. Seen: programs may be reading it.
@@ -236,6 +284,7 @@ func (t *serviceTable) wait() error {
 	if err := t.fence.wait(); err != nil {
 		return err
 	}
+	t.fronts.reuse()
 	t.numbers.reuse()
 	t.slots.reuse()
 	t.places.reuse()

@@ -36,6 +36,7 @@ const (
 	sockMapBackends      = "backends"
 	sockMapFrontends     = "frontends"
 	sockMapIpcache       = "ipcache"
+	sockMapLeadsTo       = "leads_to"
 	sockMapMembers       = "members"
 	sockMapMetrics       = "metrics"
 	sockMapServices      = "services"
@@ -115,6 +116,7 @@ type sockMapSpecs struct {
 	Backends   *ebpf.MapSpec `ebpf:"backends"`
 	Frontends  *ebpf.MapSpec `ebpf:"frontends"`
 	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
+	LeadsTo    *ebpf.MapSpec `ebpf:"leads_to"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
 	Services   *ebpf.MapSpec `ebpf:"services"`
@@ -154,6 +156,7 @@ type sockMaps struct {
 	Backends   *ebpf.Map `ebpf:"backends"`
 	Frontends  *ebpf.Map `ebpf:"frontends"`
 	Ipcache    *ebpf.Map `ebpf:"ipcache"`
+	LeadsTo    *ebpf.Map `ebpf:"leads_to"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
 	Services   *ebpf.Map `ebpf:"services"`
@@ -168,6 +171,7 @@ func (m *sockMaps) Close() error {
 		m.Backends,
 		m.Frontends,
 		m.Ipcache,
+		m.LeadsTo,
 		m.Members,
 		m.Metrics,
 		m.Services,

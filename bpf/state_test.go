@@ -51,22 +51,22 @@ func TestFullServiceMaps(t *testing.T) {
 					Sources:  []netip.Prefix{netip.MustParsePrefix("10.0.1.0/24"), netip.MustParsePrefix("10.0.2.0/24")},
 				}
 			}
-			holds := func(want bpf.Used, frontends int, why ...any) {
+			holds := func(want bpf.Used, why ...any) {
 				got, err := node.Used()
 				require.NoError(t, err)
 				require.Equal(t, want, got, why...)
-				require.Len(t, entries[[24]byte, [4]byte](t, node.Maps.Frontends), frontends, why...)
+				require.Len(t, entries[[24]byte, [4]byte](t, node.Maps.Frontends), want.Frontends, why...)
 			}
-			one := bpf.Used{Services: 1, Slots: 2, Backends: 2, Members: 2, Sources: 2}
+			one := bpf.Used{Frontends: 1, Services: 1, Slots: 2, Backends: 2, Members: 2, Sources: 2}
 			require.NoError(t, node.PutService(service(80)))
-			holds(one, 1)
+			holds(one)
 			require.ErrorContains(t, node.PutService(service(81)), "larger MapSizes."+full)
-			holds(one, 1, "after a service that does not fit")
+			holds(one, "after a service that does not fit")
 			require.NoError(t, node.DeleteService(service(80).Frontend))
 			require.NoError(t, node.DeleteService(service(80).Frontend), "twice")
-			holds(bpf.Used{}, 0)
+			holds(bpf.Used{})
 			require.NoError(t, node.PutService(service(81)))
-			holds(one, 1)
+			holds(one)
 		})
 	}
 }
@@ -83,11 +83,11 @@ func TestServicesShareBackends(t *testing.T) {
 		r.serve(t, bpf.TCP, cluster.at(v4, 80), podA.at(v4, 80), podB.at(v4, 80))
 		r.serve(t, bpf.TCP, cluster.at(v4, 81), podA.at(v4, 80))
 		r.serve(t, bpf.TCP, cluster.at(v4, 82), podB.at(v4, 80), podA.at(v4, 80))
-		uses(bpf.Used{Services: 3, Slots: 3, Backends: 2}) // the first and the last have theirs in common
+		uses(bpf.Used{Frontends: 3, Services: 3, Slots: 3, Backends: 2}) // the first and the last have theirs in common
 	}
 	require.NoError(t, r.DeleteService(bpf.Frontend{Addr: cluster.at(v4, 80), Protocol: bpf.TCP}))
 	require.NoError(t, r.DeleteService(bpf.Frontend{Addr: cluster.at(v4, 82), Protocol: bpf.TCP}))
-	uses(bpf.Used{Services: 1, Slots: 1, Backends: 1})
+	uses(bpf.Used{Frontends: 1, Services: 1, Slots: 1, Backends: 1})
 	require.Equal(t, podA.at(v4, 80), r.send(t, r.fromB(), podB, lxcB, message(bpf.TCP, podB.at(v4, 1), cluster.at(v4, 81))).Dst())
 }
 

@@ -30,6 +30,7 @@ const (
 	xdpMapFrontends  = "frontends"
 	xdpMapIcmpBudget = "icmp_budget"
 	xdpMapIpcache    = "ipcache"
+	xdpMapLeadsTo    = "leads_to"
 	xdpMapMembers    = "members"
 	xdpMapMetrics    = "metrics"
 	xdpMapPackets    = "packets"
@@ -105,6 +106,7 @@ type xdpMapSpecs struct {
 	Frontends  *ebpf.MapSpec `ebpf:"frontends"`
 	IcmpBudget *ebpf.MapSpec `ebpf:"icmp_budget"`
 	Ipcache    *ebpf.MapSpec `ebpf:"ipcache"`
+	LeadsTo    *ebpf.MapSpec `ebpf:"leads_to"`
 	Members    *ebpf.MapSpec `ebpf:"members"`
 	Metrics    *ebpf.MapSpec `ebpf:"metrics"`
 	Packets    *ebpf.MapSpec `ebpf:"packets"`
@@ -156,6 +158,7 @@ type xdpMaps struct {
 	Frontends  *ebpf.Map `ebpf:"frontends"`
 	IcmpBudget *ebpf.Map `ebpf:"icmp_budget"`
 	Ipcache    *ebpf.Map `ebpf:"ipcache"`
+	LeadsTo    *ebpf.Map `ebpf:"leads_to"`
 	Members    *ebpf.Map `ebpf:"members"`
 	Metrics    *ebpf.Map `ebpf:"metrics"`
 	Packets    *ebpf.Map `ebpf:"packets"`
@@ -181,6 +184,7 @@ func (m *xdpMaps) Close() error {
 		m.Frontends,
 		m.IcmpBudget,
 		m.Ipcache,
+		m.LeadsTo,
 		m.Members,
 		m.Metrics,
 		m.Packets,

@@ -54,8 +54,9 @@ static __always_inline const struct set *lb_set(const struct service *service, c
 #define NOT_SERVED -1
 
 /*
- * Starts slow_path.forward for slow_path.tuple: to a backend of its service, which
- * had that number just now. Returns a drop reason, or NOT_SERVED to this side.
+ * Starts slow_path.forward for slow_path.tuple: to a backend of the service of its
+ * frontend, which had that number just now. Returns a drop reason, or NOT_SERVED to
+ * this side.
  */
 __noinline int lb_choose(__u32 number, enum side side)
 {

@@ -8,25 +8,30 @@
  * Services and their backends: which backend a new flow to a frontend gets.
  * Nothing here needs a packet; a program at a socket asks the same way.
  *
- *	frontends  hash    what clients address -> number of the service
+ *	frontends  hash    what clients address -> number of the frontend
+ *	leads_to   array   number of the frontend -> number of its service
  *	services   array   number of the service -> its sets of backends and options
  *	slots      array   a set is a range of slots: a list of backends, or a
  *	                   Maglev table of them -> number of the backend in each
  *	backends   array   number of the backend -> its address
  *
- * So a choice costs one hash lookup and three array reads, however many
+ * So a choice costs one hash lookup and four array reads, however many
  * services there are and however large their tables.
  *
- * Nothing that a program can find is ever written. To change a service, the
- * agent fills slots, backends and a service that nobody refers to yet, then
- * writes the one number in frontends, which is the whole change. What the old
- * number led to stays as it is until every program has ended that might have
- * read it (the agent has the kernel wait for that), and only then is used again.
- * So a packet sees the service of before or of after, never a mixture.
+ * Nothing that a program can find is ever written, but for leads_to. To change a
+ * service, the agent fills slots, backends and a service that nobody refers to
+ * yet, then stores the one number in leads_to, which is the whole change. What
+ * the old number led to stays as it is until every program has ended that might
+ * have read it (the agent has the kernel wait for that), and only then is used
+ * again. So a packet sees the service of before or of after, never a mixture.
  *
- * Elements of a hash are used again at once, even while a program reads them.
- * So a service says whose it is: a number read from an element that has become
- * another frontend's leads to a service that says so.
+ * Why not a number of the service in the hash: a hash's element is not rewritten
+ * but replaced, and the old one used again at once, while programs read it. Who
+ * walks along a bucket and stands on an element that is moved to its head walks
+ * on from there, and misses what was replaced meanwhile: a frontend that is there
+ * all the time seems to be gone. Elements that stay are never missed, and those of
+ * frontends stay while there is a service. When one goes, its element may become
+ * another's between lookup and read: so a service says whose it is.
  */
 
 struct frontend {
@@ -39,10 +44,19 @@ struct frontend {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct frontend);
-	__type(value, __u32); /* number of the service */
+	__type(value, __u32); /* number of the frontend */
 	__uint(max_entries, 8192);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } frontends SEC(".maps");
+
+/* In the agent's memory, which stores a number at once; a system call would copy it, by bytes for all we know. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u32); /* number of the service */
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_MMAPABLE);
+} leads_to SEC(".maps");
 
 /* A range of slots. */
 struct set {
@@ -104,24 +118,16 @@ static __always_inline bool frontend_equal(const struct frontend *a, const struc
 	return addr_equal(&a->addr, &b->addr) && a->port == b->port && a->proto == b->proto;
 }
 
-static __always_inline const struct service *service_at(__u32 number)
-{
-	return bpf_map_lookup_elem(&services, &number);
-}
-
 /* The service of frontend, which had that number just now; NULL: there is none any more. It holds to the end of the run. */
 static __always_inline const struct service *service_of(const struct frontend *frontend, __u32 number)
 {
-	const struct service *service = service_at(number);
-	const __u32 *again;
+	const __u32 *leads = bpf_map_lookup_elem(&leads_to, &number);
+	const struct service *service;
 
-	if (!service || frontend_equal(&service->frontend, frontend))
-		return service;
-	/* The element became another's before the number was read. */
-	again = bpf_map_lookup_elem(&frontends, frontend);
-	if (!again)
+	if (!leads)
 		return NULL;
-	service = service_at(*again);
+	number = *leads;
+	service = bpf_map_lookup_elem(&services, &number);
 	return service && frontend_equal(&service->frontend, frontend) ? service : NULL;
 }
 
