@@ -127,7 +127,7 @@ static __always_inline int translate_to_netdev(struct context *ctx)
 		entry = bpf_map_lookup_elem(&ct, &pkt->tuple);
 	}
 	if (!entry)
-		return DROP_CT_FULL; /* evicted already */
+		return DROP_CT_EXPIRED; /* already */
 	return ct_rewrites_egress(entry) ? nat_apply(ctx, pkt, entry) : DROP_NONE;
 }
 

@@ -27,7 +27,7 @@ enum __attribute__((packed)) drop_reason {
 	DROP_TUNNEL_SOURCE,	/* encapsulated by a machine that is no node of the cluster */
 	DROP_TUNNEL_ECN,	/* the tunnel was congested, and the sender would not hear of it (RFC 6040) */
 	DROP_TUNNEL_SERVICE,	/* encapsulated for a backend that does not serve what is inside */
-	DROP_CT_EXPIRED,	/* its flow, idle for long, is being removed at this moment */
+	DROP_CT_EXPIRED,	/* its flow is being removed at this moment: idle for long, or evicted */
 };
 
 #endif /* LIB_DROP_H */

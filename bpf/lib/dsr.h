@@ -222,7 +222,7 @@ static __always_inline int dsr_follow(struct context *ctx, const struct packet *
 	if (reason)
 		return reason;
 	*entry = bpf_map_lookup_elem(&ct, &pkt->tuple);
-	return *entry ? DROP_NONE : DROP_CT_FULL; /* evicted already */
+	return *entry ? DROP_NONE : DROP_CT_EXPIRED; /* already */
 }
 
 #endif /* LIB_DSR_H */

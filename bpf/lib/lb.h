@@ -164,7 +164,7 @@ static __always_inline int lb_open(struct context *ctx, const struct packet *pkt
 	if (reason)
 		return reason;
 	*entry = bpf_map_lookup_elem(&ct, &pkt->tuple);
-	return *entry ? DROP_NONE : DROP_CT_FULL; /* evicted already */
+	return *entry ? DROP_NONE : DROP_CT_EXPIRED; /* already */
 }
 
 #endif /* LIB_LB_H */

@@ -182,7 +182,7 @@ __noinline int nat_error(struct context *ctx, __u32 l4_off, __u32 quote_off, __u
 	struct icmphdr *icmp;
 
 	if (!entry)
-		return DROP_CT_FULL; /* evicted already */
+		return DROP_CT_EXPIRED; /* meanwhile */
 	quoted_l4 = nat_quote_l4(ctx, quote_off, &slow->tuple, entry);
 	quoted_l3 = nat_quote_l3(ctx, l4_off + sizeof(*icmp), entry, ipv6);
 	l3 = nat_error_l3(ctx, entry, ipv6, relayed);

@@ -75,14 +75,12 @@ __noinline int snat_find_port(__u32 tries)
 	return PORT_TAKEN;
 }
 
-/* Uses the entry at key, that of this flow or of another that was quicker; none: evicted already. */
+/* Uses the entry at key, which was there just now: that of this flow or of another that was quicker. */
 static __always_inline int flow_use(const struct tuple *key, __u64 now)
 {
 	struct ct_entry *entry = bpf_map_lookup_elem(&ct, key);
 
-	if (!entry)
-		return DROP_CT_FULL;
-	return ct_use(entry, key, now) ? DROP_NONE : DROP_CT_EXPIRED;
+	return entry && ct_use(entry, key, now) ? DROP_NONE : DROP_CT_EXPIRED;
 }
 
 /* Makes the reply entry, and with that completes slow_path.forward. Returns a drop reason. */
@@ -98,8 +96,8 @@ static __always_inline int flow_reserve(struct context *ctx, struct slow_path *s
 
 		if (port == PORT_TAKEN)
 			return DROP_SNAT_NO_PORT;
-		if (port == PORT_OURS && flow_use(&slow->reply_key, forward->last_seen) == DROP_CT_EXPIRED)
-			return DROP_CT_EXPIRED;
+		if (port == PORT_OURS && flow_use(&slow->reply_key, forward->last_seen))
+			return DROP_CT_EXPIRED; /* the port may be another's in a moment */
 		if (forward->sport != tuple->sport) { /* else a flow that goes where it was sent stays as it is */
 			forward->flags |= CT_TRANSLATE;
 			forward->reply_flags |= CT_TRANSLATE;
@@ -111,7 +109,7 @@ static __always_inline int flow_reserve(struct context *ctx, struct slow_path *s
 		if (err != -EEXIST)
 			return err ? DROP_CT_FULL : DROP_NONE;
 	}
-	return DROP_CT_FULL;
+	return DROP_SNAT_NO_PORT;
 }
 
 static __always_inline void flow_begin(struct slow_path *slow)
@@ -135,6 +133,7 @@ __noinline int flow_open(struct context *ctx, __u32 tries)
 	const struct ct_entry *winner;
 	struct tuple key;
 	int reason;
+	long err;
 
 	if (!slow)
 		return DROP_CT_FULL;
@@ -146,16 +145,17 @@ __noinline int flow_open(struct context *ctx, __u32 tries)
 	reason = flow_reserve(ctx, slow, tries);
 	if (reason)
 		return reason;
-	if (!bpf_map_update_elem(&ct, &slow->tuple, &slow->forward, BPF_NOEXIST))
+	err = bpf_map_update_elem(&ct, &slow->tuple, &slow->forward, BPF_NOEXIST);
+	if (!err)
 		return DROP_NONE;
 
-	/* Another CPU was quicker; or the table is full. */
+	/* Another CPU was quicker, or the table is full. */
 	winner = bpf_map_lookup_elem(&ct, &slow->tuple);
 	if (winner)
 		ct_other_key(&key, winner, slow->tuple.proto);
 	if (!winner || !tuple_equal(&key, &slow->reply_key))
 		bpf_map_delete_elem(&ct, &slow->reply_key);
-	return flow_use(&slow->tuple, slow->forward.last_seen);
+	return err == -EEXIST ? flow_use(&slow->tuple, slow->forward.last_seen) : DROP_CT_FULL;
 }
 
 /* Opens it for a flow whose answers do not come by here: one entry, which reserves nothing. Returns a drop reason. */
