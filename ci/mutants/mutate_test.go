@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -59,4 +61,14 @@ func TestSummary(t *testing.T) {
 	require.NoError(t, summarise(&out, done, 100))
 	require.Contains(t, out.String(), "score 75.0 % (of all 100 mutants, with 95 % confidence: 30.1 to 95.4 %)")
 	require.Contains(t, out.String(), "lib/x.h:7 bound off by one: if (a < b)  →  if (a <= b)")
+}
+
+func TestHashLeavesOutFolders(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "file"), []byte("text"), 0o644))
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "folder"), 0o755))
+	var hashed strings.Builder
+	require.NoError(t, hashFiles(&hashed, folder+"/*"))
+	require.Equal(t, folder+"/file 4\ntext", hashed.String())
 }
