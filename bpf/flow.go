@@ -87,19 +87,27 @@ func (n *Node) releaseClaims() error {
 	return nil
 }
 
-// eachFlow visits conntrack in batches: unlike an iteration from key to key, that goes on when entries vanish.
+// eachFlow visits all of conntrack.
 func (n *Node) eachFlow(visit func(hostTuple, hostCtEntry) error) error {
-	const batch = 1024 // more than a bucket of the table ever holds
-	keys, values := make([]hostTuple, batch), make([]hostCtEntry, batch)
+	if err := eachEntry(n.Maps.CT, visit); err != nil {
+		return fmt.Errorf("bpf: conntrack: %w", err)
+	}
+	return nil
+}
+
+// eachEntry visits a hash table in batches: unlike an iteration from key to key, that goes on when entries vanish.
+func eachEntry[K, V any](table *ebpf.Map, visit func(K, V) error) error {
+	const batch = 1024 // more than a bucket of a table ever holds
+	keys, values := make([]K, batch), make([]V, batch)
 	var cursor ebpf.MapBatchCursor
 	for {
-		count, err := n.Maps.CT.BatchLookup(&cursor, keys, values, nil)
+		count, err := table.BatchLookup(&cursor, keys, values, nil)
 		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("bpf: conntrack: %w", err)
+			return err
 		}
 		for i := range count {
 			if err := visit(keys[i], values[i]); err != nil {
-				return fmt.Errorf("bpf: conntrack: %w", err)
+				return err
 			}
 		}
 		if err != nil { // that was the last batch

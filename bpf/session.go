@@ -74,16 +74,20 @@ func (n *Node) SessionMetrics() (SessionMetrics, error) {
 	}
 	var fate redirSessionFate
 	var sessions []uint64
-	for entries := n.maps[redirMapSessionCounts].Iterate(); entries.Next(&fate, &sessions); {
+	entries := n.maps[redirMapSessionCounts].Iterate()
+	for entries.Next(&fate, &sessions) {
 		for _, s := range sessions {
 			if s != 0 {
 				m.Sessions[SessionFate(fate)] += s
 			}
 		}
 	}
+	if err := entries.Err(); err != nil {
+		return m, fmt.Errorf("bpf: session metrics: %w", err)
+	}
 	var way redirMessageWay
 	var traffic []redirTraffic
-	entries := n.maps[redirMapMessageCounts].Iterate()
+	entries = n.maps[redirMapMessageCounts].Iterate()
 	for entries.Next(&way, &traffic) {
 		var sum Traffic
 		for _, t := range traffic {

@@ -76,23 +76,10 @@ func eachSocket(table *ebpf.Map, visit func(key, value sockSockPeer) error) erro
 	if table == nil {
 		return nil
 	}
-	const batch = 1024 // more than a bucket of the table ever holds
-	keys, values := make([]sockSockPeer, batch), make([]sockSockPeer, batch)
-	var cursor ebpf.MapBatchCursor
-	for {
-		count, err := table.BatchLookup(&cursor, keys, values, nil)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("bpf: sockets: %w", err)
-		}
-		for i := range count {
-			if err := visit(keys[i], values[i]); err != nil {
-				return fmt.Errorf("bpf: sockets: %w", err)
-			}
-		}
-		if err != nil { // that was the last batch
-			return nil
-		}
+	if err := eachEntry(table, visit); err != nil {
+		return fmt.Errorf("bpf: sockets: %w", err)
 	}
+	return nil
 }
 
 func (p sockSockPeer) peer() Frontend {
