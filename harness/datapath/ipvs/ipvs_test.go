@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,37 +16,16 @@ import (
 	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/harness/datapath/kubeproxy"
 	"github.com/skbench/skbench/harness/datapath/kubeproxy/example"
-	"github.com/skbench/skbench/harness/packet"
 	"github.com/skbench/skbench/topo"
 )
 
 var rewrite = flag.Bool("update", false, "write the golden files anew")
 
-// services are a node port with two backends, one that has lost all of its own, and
-// one with all that a service can have.
+// services are those that iptables and nftables write down too, the first with external addresses.
 func services() []harness.Service {
-	return []harness.Service{
-		{
-			Name: "web", Port: packet.TCPPort(8080), NodePort: 32000,
-			ClusterIPv4: netip.MustParseAddr("192.168.0.1"), ClusterIPv6: netip.MustParseAddr("fd00:192:168::1"),
-			ExternalIPs: []netip.Addr{netip.MustParseAddr("198.51.100.9"), netip.MustParseAddr("2001:db8::9")},
-			Backends:    []harness.Backend{example.Backend("node1", 1), example.Backend("node2", 2)},
-		},
-		{
-			Name: "gone", Port: packet.UDPPort(53), NodePort: 32001,
-			ClusterIPv4: netip.MustParseAddr("192.168.0.2"), ClusterIPv6: netip.MustParseAddr("fd00:192:168::2"),
-		},
-		{
-			Name: "all", Port: packet.TCPPort(443), NodePort: 32443, HostPort: 8443,
-			ClusterIPv4: netip.MustParseAddr("192.168.0.3"), ClusterIPv6: netip.MustParseAddr("fd00:192:168::3"),
-			ExternalIPs:     []netip.Addr{netip.MustParseAddr("198.51.100.1")},
-			LoadBalancerIPs: []netip.Addr{netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("2001:db8::1")},
-			Affinity:        10 * time.Second,
-			ExternalTraffic: harness.Local, InternalTraffic: harness.Local,
-			SourceRanges: []netip.Prefix{netip.MustParsePrefix("172.31.0.0/16"), netip.MustParsePrefix("2001:db8:1::/48")},
-			Backends:     []harness.Backend{example.Backend("node2", 2)},
-		},
-	}
+	all := slices.Concat(example.Plain(), example.Full())
+	all[0].ExternalIPs = []netip.Addr{netip.MustParseAddr("198.51.100.9"), netip.MustParseAddr("2001:db8::9")}
+	return all
 }
 
 // IPVS and its rules, as ipvsadm-save(8) and iptables-save(8) would print them.
