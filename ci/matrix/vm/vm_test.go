@@ -29,13 +29,20 @@ func fakeQEMU(t *testing.T, script string) (pidFile string) {
 	return pidFile
 }
 
-// requireGone fails if the process whose id a file holds still is there.
-func requireGone(t *testing.T, pidFile string) {
+// processID is the process id that a file holds.
+func processID(t *testing.T, file string) int {
 	t.Helper()
-	text, err := os.ReadFile(pidFile)
+	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	require.NoError(t, err)
+	return pid
+}
+
+// requireGone fails if the process whose id a file holds still is there.
+func requireGone(t *testing.T, pidFile string) {
+	t.Helper()
+	pid := processID(t, pidFile)
 	require.Eventually(t, func() bool { return errors.Is(unix.Kill(pid, 0), unix.ESRCH) }, 5*time.Second, time.Millisecond, "QEMU still runs")
 }
 
@@ -84,11 +91,21 @@ func TestRun(t *testing.T) {
 }
 
 func TestInterruptedRun(t *testing.T) {
-	pid := fakeQEMU(t, `echo '{"kind":"hello"}'; exec sleep 60`)
+	pid := fakeQEMU(t, `echo '{"kind":"hello"}'; exec sleep 3600`)
 	ctx, stop := context.WithCancel(t.Context())
-	_, err := Machine{}.Run(ctx, func(job.Record) { stop() })
-	require.ErrorIs(t, err, context.Canceled)
-	requireGone(t, pid)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := Machine{}.Run(ctx, func(job.Record) { stop() })
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		require.ErrorIs(t, err, context.Canceled)
+		requireGone(t, pid)
+	case <-time.After(time.Minute):
+		require.NoError(t, unix.Kill(processID(t, pid), unix.SIGKILL))
+		t.Fatal("it runs on after it was interrupted")
+	}
 }
 
 func TestWithoutQEMU(t *testing.T) {
