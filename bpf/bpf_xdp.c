@@ -52,12 +52,8 @@ static __always_inline union next_hop xdp_next_hop(struct context *ctx, const st
 /* pkt is on its way. */
 static __always_inline int xdp_send(struct context *ctx, const struct packet *pkt, const __u8 *dmac)
 {
-	__u8 smac[ETH_ALEN];
-	int reason;
+	int reason = hop_by_nic(ctx, pkt, dmac);
 
-	for (int i = 0; i < ETH_ALEN; i++)
-		smac[i] = config.nic_mac[i];
-	reason = hop(ctx, pkt, dmac, smac);
 	if (reason)
 		return drop(ctx, POINT_XDP, reason);
 	trace(ctx, POINT_XDP, VERDICT_TX, DROP_NONE, ctx_ifindex(ctx));

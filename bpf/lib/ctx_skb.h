@@ -106,6 +106,17 @@ static __always_inline int ctx_set_byte(struct context *ctx, __u32 off, __u8 val
 	return bpf_skb_store_bytes(ctx, off, &value, 1, BPF_F_RECOMPUTE_CSUM);
 }
 
+/* Has the Ethernet header say which family follows it. */
+static __always_inline int ctx_announce(struct context *ctx, bool ipv6)
+{
+	struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
+
+	if (!eth)
+		return -1;
+	eth->h_proto = ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+	return 0;
+}
+
 /*
  * Makes room for len bytes between the Ethernet header, which then announces
  * an outer header of its family, and what followed it; the room is zero.
@@ -113,15 +124,8 @@ static __always_inline int ctx_set_byte(struct context *ctx, __u32 off, __u8 val
 static __always_inline int ctx_push(struct context *ctx, __u32 len, bool ipv6)
 {
 	__u64 flags = ipv6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
-	struct ethhdr *eth;
 
-	if (bpf_skb_adjust_room(ctx, len, BPF_ADJ_ROOM_MAC, flags))
-		return -1;
-	eth = ctx_at(ctx, 0, sizeof(*eth));
-	if (!eth)
-		return -1;
-	eth->h_proto = ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
-	return 0;
+	return bpf_skb_adjust_room(ctx, len, BPF_ADJ_ROOM_MAC, flags) ? -1 : ctx_announce(ctx, ipv6);
 }
 
 /* Writes len bytes, a constant, at off. */
@@ -189,17 +193,10 @@ static __always_inline int ctx_send_back(struct context *ctx)
 static __always_inline int ctx_pop(struct context *ctx, __u32 len, bool was_ipv6, bool ipv6)
 {
 	__u64 flags = 0;
-	struct ethhdr *eth;
 
 	if (was_ipv6 != ipv6)
 		flags = ipv6 ? BPF_F_ADJ_ROOM_DECAP_L3_IPV6 : BPF_F_ADJ_ROOM_DECAP_L3_IPV4;
-	if (bpf_skb_adjust_room(ctx, -(__s32)len, BPF_ADJ_ROOM_MAC, flags))
-		return -1;
-	eth = ctx_at(ctx, 0, sizeof(*eth));
-	if (!eth)
-		return -1;
-	eth->h_proto = ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
-	return 0;
+	return bpf_skb_adjust_room(ctx, -(__s32)len, BPF_ADJ_ROOM_MAC, flags) ? -1 : ctx_announce(ctx, ipv6);
 }
 
 /* Several packets in one, which the kernel cuts later, to a length that fits. */

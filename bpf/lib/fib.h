@@ -95,4 +95,14 @@ static __always_inline int hop(struct context *ctx, const struct packet *pkt, co
 	return reason ? reason : eth_address(ctx, dmac, smac);
 }
 
+/* The same out of the NIC. */
+static __always_inline int hop_by_nic(struct context *ctx, const struct packet *pkt, const __u8 *dmac)
+{
+	__u8 smac[ETH_ALEN];
+
+	for (int i = 0; i < ETH_ALEN; i++)
+		smac[i] = config.nic_mac[i];
+	return hop(ctx, pkt, dmac, smac);
+}
+
 #endif /* LIB_FIB_H */

@@ -42,12 +42,8 @@ static __always_inline int deliver(struct context *ctx, enum trace_point point, 
 /* Out of the NIC to a known neighbour. */
 static __always_inline int send(struct context *ctx, enum trace_point point, const struct packet *pkt, const __u8 *dmac)
 {
-	__u8 smac[ETH_ALEN];
-	int reason;
+	int reason = hop_by_nic(ctx, pkt, dmac);
 
-	for (int i = 0; i < ETH_ALEN; i++)
-		smac[i] = config.nic_mac[i];
-	reason = hop(ctx, pkt, dmac, smac);
 	if (reason)
 		return drop(ctx, point, reason);
 	return redirected(ctx, point, VERDICT_REDIRECT, config.nic, bpf_redirect(config.nic, 0));
