@@ -1,6 +1,9 @@
 package vector_test
 
 import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
@@ -82,4 +85,21 @@ func FuzzReadObject(f *testing.F) {
 		var input *vector.InputError
 		require.ErrorAs(t, err, &input)
 	})
+}
+
+// A file of two kilobytes may say that a variable has a terabyte: nobody waits for that to be read.
+func TestObjectThatClaimsTooMuch(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("testdata/small_bpfel.o")
+	require.NoError(t, err)
+	_, err = vector.ReadObject("x.o", content)
+	require.NoError(t, err)
+
+	file, err := elf.NewFile(bytes.NewReader(content))
+	require.NoError(t, err)
+	const symbol, size = 24, 16 // bytes of one, and from where on it has its size
+	table := file.Section(".symtab")
+	binary.LittleEndian.PutUint64(content[table.Offset+table.Size-symbol+size:], 1<<40)
+	_, err = vector.ReadObject("x.o", content)
+	require.ErrorContains(t, err, "the variables of this object are of 1099511")
 }

@@ -2,10 +2,12 @@ package vector
 
 import (
 	"bytes"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,6 +54,9 @@ func ReadObject(path string, content []byte) (object *Object, err error) {
 			err = &InputError{File: path, Text: fmt.Sprintf("this is no ELF object of BPF programs: %v", r)}
 		}
 	}()
+	if claimed := claimedBytes(content); claimed > maxClaimed {
+		return nil, &InputError{File: path, Text: fmt.Sprintf("the variables of this object are of %d bytes: it may have up to %d", claimed, uint64(maxClaimed))}
+	}
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(content))
 	if err != nil {
 		return nil, &InputError{File: path, Text: fmt.Sprintf("this is no ELF object of BPF programs: %v", err), Err: err}
@@ -60,6 +65,36 @@ func ReadObject(path string, content []byte) (object *Object, err error) {
 		unpin(m)
 	}
 	return &Object{Path: path, Spec: spec}, nil
+}
+
+// maxClaimed bounds the memory that an object takes: far more than programs have as global variables.
+const maxClaimed = 64 << 20
+
+// claimedBytes is what an object says its variables take, which a file of a kilobyte may say are gigabytes: sections that are not in the
+// file, as .bss, and each symbol's size. It is 0 for what is no ELF file.
+func claimedBytes(content []byte) (n uint64) {
+	file, err := elf.NewFile(bytes.NewReader(content))
+	if err != nil {
+		return 0
+	}
+	add := func(size uint64) {
+		if n += size; n < size {
+			n = math.MaxUint64
+		}
+	}
+	for _, s := range file.Sections {
+		if s.Type == elf.SHT_NOBITS {
+			add(s.Size)
+		}
+	}
+	symbols, err := file.Symbols()
+	if err != nil {
+		return n
+	}
+	for _, s := range symbols {
+		add(s.Size)
+	}
+	return n
 }
 
 func unpin(m *ebpf.MapSpec) {
