@@ -59,8 +59,8 @@ residue: root-residue setup ## kill running labs at random moments, and show tha
 	$(GO) test -c -o out/scenarios.test ./scenarios
 	out/residue -kill-random $(KILLS) -within 3s -- out/scenarios.test
 
-storm: root-storm setup ## a million random and mutated packets through each program
-	$(GO) test -count=1 -timeout 60m -run '^TestStorm$$' ./bpf -storm $(STORM)
+storm: root-storm setup ## a million random and mutated packets through each program, and as many socket calls
+	$(GO) test -count=1 -timeout 60m -run '^TestStorm' ./bpf -storm $(STORM)
 
 fuzz: ## random input for each parser, FUZZ=10m each
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z]*' harness | sed 's|/[^/]*:func | |' | while read -r folder target; do \
