@@ -109,11 +109,11 @@ func (r *run) trust(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	rates, _, err := r.saturate(ctx, sides, "checking the run itself")
+	rates, _, err := r.finely().saturate(ctx, sides, "checking the run itself")
 	if err != nil {
 		return err
 	}
-	r.results.add("generator", ceiling.params, "packets/s", rates[ceiling])
+	r.results.add("generator", ceiling.params, "packets/s", rates[ceiling], nil)
 	r.results.Checks = append(r.results.Checks,
 		checkGenerator(rates[ceiling], append(slices.Clone(rates[sides[1]]), rates[sides[2]]...)),
 		checkAlike(rates[sides[1]], rates[sides[2]]))

@@ -34,7 +34,8 @@ func environment(cpu int) map[string]string {
 		"cpus":    fmt.Sprint(runtime.NumCPU()),
 		"pinning": fmt.Sprintf("inline: generator and datapath on CPU %d; split: the datapath on CPU %d", cpu, max(cpu-1, 0)),
 		"method": "Inline rates and costs are in CPU time of the one CPU that generator and datapath share, by the scheduler's clock; " +
-			"split ones in time, and costs by the receiving thread's clock. Sides take turns, forwards and backwards (ABBA), and no sample is left out.",
+			"split ones in time, and costs by the receiving thread's clock. Sides take turns, forwards and backwards (ABBA), and no sample is left out. " +
+			"Each sample at saturation follows packets that are not counted, after which the CPU's caches hold what the side needs.",
 		"offloads": "off, but where a figure says on",
 	}
 	add := func(key, value string) {
@@ -44,6 +45,7 @@ func environment(cpu int) map[string]string {
 	}
 	add("commit", commit())
 	add("objects", objects())
+	add("wire", fingerprint(_WireBytes, nil))
 	add("kernel-config", kernelConfig())
 	add("iptables", firstLine(exec.Command("iptables", "--version")))
 	add("mitigations", mitigations())

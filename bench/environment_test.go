@@ -9,7 +9,7 @@ import (
 // What may explain a figure is one line of text, and the same twice but for the time.
 func TestEnvironmentIsTold(t *testing.T) {
 	first, second := environment(1), environment(1)
-	for _, key := range []string{"time", "kernel", "cpu", "cpus", "goos", "goarch", "pinning", "method", "objects"} {
+	for _, key := range []string{"time", "kernel", "cpu", "cpus", "goos", "goarch", "pinning", "method", "objects", "wire"} {
 		require.NotEmpty(t, first[key], key)
 		require.NotContains(t, first[key], "\n", key)
 	}

@@ -28,7 +28,7 @@ func (r *run) labs(ctx context.Context) error {
 			took["up"], took["down"] = append(took["up"], up.Seconds()), append(took["down"], down.Seconds())
 		}
 		for _, phase := range []string{"up", "down"} {
-			r.results.add("lab", map[string]string{"datapath": "ebpf", "nodes": strconv.Itoa(nodes), "phase": phase}, "s", took[phase])
+			r.results.add("lab", map[string]string{"datapath": "ebpf", "nodes": strconv.Itoa(nodes), "phase": phase}, "s", took[phase], nil)
 		}
 	}
 	return nil

@@ -18,6 +18,9 @@ var quantiles = []struct {
 	of   float64
 }{{"p10", 0.10}, {"p50", 0.50}, {"p90", 0.90}, {"p99", 0.99}, {"p99.9", 0.999}}
 
+// middle is the place of the median among the quantiles.
+const middle = 1
+
 // transactions are the kinds of them, and how many make a sample of a full run. A sample
 // of fewer than 1,000 has no p99.9 but its slowest.
 var transactions = []struct {
@@ -60,9 +63,13 @@ func (r *run) latency(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
+		usual := map[*pair][]float64{} // the slow ones tell little of the machine's speed
+		for p := range took {
+			usual[p] = column(took[p], middle)
+		}
 		for i, q := range quantiles {
 			for _, p := range pairs {
-				r.results.add("latency", p.with("transaction", kind.name, "quantile", q.name), "us", column(took[p], i))
+				r.results.add("latency", p.with("transaction", kind.name, "quantile", q.name), "us", column(took[p], i), floor(pairs, p, usual))
 			}
 		}
 	}

@@ -31,7 +31,7 @@ func (r *run) lossFree(ctx context.Context) error {
 			return err
 		}
 		for _, s := range sides {
-			r.results.add("ndr", s.params, "packets/s", rates[s])
+			r.results.add("ndr", s.params, "packets/s", rates[s], nil)
 		}
 		return nil
 	})

@@ -98,6 +98,17 @@ func (p *pair) up(ctx context.Context, topology topo.Topology, through harness.D
 	return lab.Network(), nil
 }
 
+// floor is what the pair on the same path without a datapath had, of all pairs' samples;
+// nil for itself.
+func floor(pairs []*pair, of *pair, samples map[*pair][]float64) []float64 {
+	for _, p := range pairs {
+		if p != of && p.params["datapath"] == "empty" && p.params["path"] == of.params["path"] {
+			return samples[p]
+		}
+	}
+	return nil
+}
+
 // at is where the server listens.
 func (p *pair) at() netip.AddrPort { return netip.AddrPortFrom(p.server.IPv4(), p.port.number) }
 

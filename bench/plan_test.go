@@ -71,11 +71,21 @@ func TestEveryRowIsMeasuredOrAbsent(t *testing.T) {
 	r := &run{plan: plan{rounds: 1, duration: 5 * time.Millisecond, say: func(string) {}}, results: &Results{}}
 	require.NoError(t, r.rates(t.Context(), usual, everyRow, false))
 	told := map[string]int{}
+	empty := r.results.Results[0]
+	require.Equal(t, "empty", empty.Params["datapath"])
 	for _, result := range r.results.Results {
 		if result.Benchmark == "pps" {
+			if result.Params["datapath"] != "empty" {
+				require.Equal(t, empty.Samples, result.Empty, "measured in the same rounds")
+			}
 			require.Equal(t, "inline", result.Params["mode"])
 			require.Positive(t, result.Median)
 			told[result.Params["datapath"]]++
+		} else {
+			for i, alone := range result.Samples {
+				require.InEpsilon(t, 1e9/empty.Samples[i], result.Empty[i], 1e-6)
+				require.Positive(t, alone+result.Empty[i])
+			}
 		}
 	}
 	for _, absent := range r.results.Absent {

@@ -169,7 +169,7 @@ func (r *run) programs(ctx context.Context) (err error) {
 				return fmt.Errorf("%s, %s: %w", p.name, c.name, err)
 			}
 			r.results.add("program", map[string]string{"program": p.name, "case": c.name, "family": "ipv4", "mode": "inline"},
-				"ns/packet", timing.Samples)
+				"ns/packet", timing.Samples, timing.Restoring)
 		}
 	}
 	return r.verifier()
@@ -288,8 +288,8 @@ func (r *run) verifier() error {
 		}
 		for _, v := range loaded.Verified() {
 			params := map[string]string{"program": v.Program}
-			r.results.add("program", params, "instructions", []float64{float64(v.Instructions)})
-			r.results.add("program", maps.Clone(params), "states", []float64{float64(v.States)})
+			r.results.add("program", params, "instructions", []float64{float64(v.Instructions)}, nil)
+			r.results.add("program", maps.Clone(params), "states", []float64{float64(v.States)}, nil)
 		}
 		if err := loaded.Close(); err != nil {
 			return err

@@ -50,6 +50,10 @@ type Result struct {
 	Median    float64           `json:"median"`
 	Low       float64           `json:"low"`
 	High      float64           `json:"high"`
+
+	// Empty is what the empty path had in the same rounds, a figure for each sample and in
+	// the same unit: a sample divided by it does not depend on how fast the machine was.
+	Empty []float64 `json:"empty,omitempty"`
 }
 
 // newResult summarises samples. Too few bound nothing, and the interval is from the
@@ -61,6 +65,28 @@ func newResult(benchmark string, params map[string]string, unit string, samples 
 		Benchmark: benchmark, Params: params, Unit: unit, Samples: samples,
 		Median: summary.Center, Low: max(summary.Lo, slices.Min(samples)), High: min(summary.Hi, slices.Max(samples)),
 	}
+}
+
+// add records samples, and beside them those of the empty path from the same rounds; nil
+// where there is none.
+func (r *Results) add(benchmark string, params map[string]string, unit string, samples, empty []float64) {
+	result := newResult(benchmark, params, unit, samples)
+	result.Empty = empty
+	r.Results = append(r.Results, result)
+}
+
+// addAlone records what is left of samples without the empty path.
+func (r *Results) addAlone(benchmark string, params map[string]string, unit string, samples, empty []float64) {
+	r.add(benchmark, params, unit, difference(samples, empty), empty)
+}
+
+// difference subtracts the samples of one side from another's, round by round.
+func difference(of, from []float64) []float64 {
+	all := make([]float64, len(of))
+	for i := range of {
+		all[i] = of[i] - from[i]
+	}
+	return all
 }
 
 // Write writes results.json into a folder, made if it is not there. A reader

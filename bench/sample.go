@@ -35,11 +35,20 @@ func (s sample) loss() error {
 	return fmt.Errorf("of %d frames sent, %d came back translated and %d otherwise", s.Sent, s.Returned, s.Strayed)
 }
 
+// warm sends what is not counted, so that what ran before on the CPU, another side most
+// of the time, has less to do with the sample that follows.
+func (w *wire) warm(ctx context.Context) error {
+	_, err := w.run(ctx, func(_ time.Time, send func(uint32) error) error {
+		return send(uint32(min(w.flows, 2048)))
+	})
+	return err
+}
+
 // saturate sends as fast as the path lets it for the time.
 func (w *wire) saturate(ctx context.Context, d time.Duration) (sample, error) {
 	return w.run(ctx, func(start time.Time, send func(uint32) error) error {
 		for time.Since(start) < d && ctx.Err() == nil {
-			if err := send(batch); err != nil {
+			if err := send(batch / 2); err != nil {
 				return err
 			}
 		}
@@ -116,10 +125,8 @@ func sleepUntil(due time.Time) error {
 // pinned to the CPU, and waits until all are back or lost.
 func (w *wire) run(ctx context.Context, drive func(start time.Time, send func(uint32) error) error) (s sample, err error) {
 	err = w.tester.Do(func() error {
-		var cpus unix.CPUSet
-		cpus.Set(w.cpu)
-		if err := unix.SchedSetaffinity(0, &cpus); err != nil {
-			return fmt.Errorf("bench: pin the generator to CPU %d: %w", w.cpu, err)
+		if err := pin(w.cpu); err != nil {
+			return err
 		}
 		before, err := w.count()
 		if err != nil {

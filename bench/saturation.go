@@ -20,7 +20,7 @@ func (r *run) rates(ctx context.Context, t traffic, rows []row, loads bool) (err
 	if err != nil {
 		return err
 	}
-	if err := r.saturation(ctx, r.results, sides); err != nil || !loads {
+	if err := r.finely().saturation(ctx, r.results, sides); err != nil || !loads {
 		return err
 	}
 	return r.offeredLoads(ctx, r.results, slices.DeleteFunc(slices.Clone(sides), func(s *side) bool {
@@ -36,12 +36,13 @@ func (p plan) saturation(ctx context.Context, results *Results, sides []*side) e
 	if err != nil {
 		return err
 	}
-	for _, s := range sides {
-		results.add("pps", s.params, "packets/s", rates[s])
-	}
 	empty := sides[0]
+	results.add("pps", empty.params, "packets/s", rates[empty], nil)
 	for _, s := range sides[1:] {
-		results.add("cost", s.params, "ns/packet", difference(costs[s], costs[empty]))
+		results.add("pps", s.params, "packets/s", rates[s], rates[empty])
+	}
+	for _, s := range sides[1:] {
+		results.addAlone("cost", s.params, "ns/packet", costs[s], costs[empty])
 	}
 	return nil
 }
@@ -50,6 +51,9 @@ func (p plan) saturation(ctx context.Context, results *Results, sides []*side) e
 func (p plan) saturate(ctx context.Context, sides []*side, title string) (rates, costs map[*side][]float64, err error) {
 	rates, costs = map[*side][]float64{}, map[*side][]float64{}
 	err = p.interleave(sides, title, func(s *side) error {
+		if err := s.wire.warm(ctx); err != nil {
+			return err
+		}
 		got, err := s.wire.saturate(ctx, p.duration)
 		if err != nil {
 			return err
@@ -89,7 +93,7 @@ func (p plan) offeredLoads(ctx context.Context, results *Results, sides []*side)
 		for _, s := range sides[1:] {
 			params := maps.Clone(s.params)
 			params["offered"] = strconv.Itoa(load)
-			results.add("cpu", params, "%", difference(used[s], used[empty]))
+			results.addAlone("cpu", params, "%", used[s], used[empty])
 		}
 	}
 	return nil
@@ -118,17 +122,4 @@ func interleave[S any](p plan, sides []S, what string, name func(S) string, samp
 		slices.Reverse(order)
 	}
 	return nil
-}
-
-// difference subtracts the samples of one side from another's, round by round.
-func difference(of, from []float64) []float64 {
-	all := make([]float64, len(of))
-	for i := range of {
-		all[i] = of[i] - from[i]
-	}
-	return all
-}
-
-func (r *Results) add(benchmark string, params map[string]string, unit string, samples []float64) {
-	r.Results = append(r.Results, newResult(benchmark, params, unit, samples))
 }

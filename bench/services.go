@@ -111,7 +111,7 @@ func (p plan) firstAndLater(ctx context.Context, results *Results, benchmark str
 		for _, s := range sides[1:] {
 			params := maps.Clone(s.params)
 			params["packets"] = packets.name
-			results.add(benchmark, params, "ns/packet", difference(packets.costs[s], packets.costs[empty]))
+			results.addAlone(benchmark, params, "ns/packet", packets.costs[s], packets.costs[empty])
 		}
 	}
 	return nil

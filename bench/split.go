@@ -78,14 +78,16 @@ func (r *run) splitRates(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, s := range sides {
-			r.results.add("pps", s.params, "packets/s", rates[s])
+		empty := sides[0]
+		r.results.add("pps", empty.params, "packets/s", rates[empty], nil)
+		for _, s := range sides[1:] {
+			r.results.add("pps", s.params, "packets/s", rates[s], rates[empty])
 		}
 		for _, s := range sides {
-			r.results.add("loss", s.params, "%", losses[s])
+			r.results.add("loss", s.params, "%", losses[s], nil)
 		}
 		for _, s := range sides[1:] {
-			r.results.add("cost", s.params, "ns/packet", difference(costs[s], costs[sides[0]]))
+			r.results.addAlone("cost", s.params, "ns/packet", costs[s], costs[empty])
 		}
 		return nil
 	})

@@ -53,7 +53,7 @@ func (r *run) streams(ctx context.Context, offloads bool) (err error) {
 		return err
 	}
 	for _, p := range pairs {
-		r.results.add("throughput", p.with("offloads", word), "bit/s", rates[p])
+		r.results.add("throughput", p.with("offloads", word), "bit/s", rates[p], floor(pairs, p, rates))
 	}
 	return nil
 }

@@ -32,6 +32,10 @@ type Change struct {
 	Name     string  // as in benchmark text: PPS/datapath=xdp/size=64
 	Old, New *Result // nil: that run does not have it
 
+	// Beside is set when Effect, its bounds and P are those of the figures as multiples of
+	// what the empty path had in the same rounds.
+	Beside bool
+
 	// Effect is by how much the median changed: 0.05 is 5 % more. Low and High bound
 	// it: the intervals of both medians, at their ends farthest apart.
 	Effect, Low, High float64
@@ -57,10 +61,12 @@ func (c Change) Unit() string {
 // that it cannot be trusted decides nothing, and neither do runs on different CPUs.
 func Compare(old, new *Results) []Change {
 	why := incomparable(old, new)
+	steady := otherYardstick(old, new) == ""
 	var changes []Change
 	for i := range new.Results {
 		r := &new.Results[i]
 		c := Change{Name: r.goName(), New: r, Old: old.find(r), P: 1}
+		c.Beside = steady && c.Old != nil && len(c.Old.Empty) > 0 && len(c.New.Empty) > 0
 		switch {
 		case c.Old == nil:
 			c.Outcome = Added
@@ -72,9 +78,23 @@ func Compare(old, new *Results) []Change {
 		}
 		changes = append(changes, c)
 	}
+	if slices.ContainsFunc(changes, func(c Change) bool { return c.Beside }) {
+		changes = leaveYardsticks(changes)
+	}
 	for i := range old.Results {
 		if r := &old.Results[i]; new.find(r) == nil {
 			changes = append(changes, gone(r, new))
+		}
+	}
+	return changes
+}
+
+// leaveYardsticks has the empty path and the generator decide nothing: others are compared
+// beside them, and what becomes of them is the machine's doing.
+func leaveYardsticks(changes []Change) []Change {
+	for i := range changes {
+		if c := &changes[i]; c.New.isYardstick() && (c.Outcome == Regressed || c.Outcome == Improved) {
+			c.Outcome, c.Why = Undecided, "this is the machine's own speed, beside which the datapaths are compared"
 		}
 	}
 	return changes
@@ -156,15 +176,13 @@ func (r *Results) find(like *Result) *Result {
 // measure fills in effect, interval and P. It returns false when there is no
 // ratio: a figure is not clear of zero.
 func (c *Change) measure() bool {
-	if c.Old.Low <= 0 || c.New.Low <= 0 {
+	old, new := c.Old.summary(c.Beside), c.New.summary(c.Beside)
+	if old.Lo <= 0 || new.Lo <= 0 {
 		return false
 	}
-	c.Effect = c.New.Median/c.Old.Median - 1
-	c.Low, c.High = c.New.Low/c.Old.High-1, c.New.High/c.Old.Low-1
-	sample := func(r *Result) *benchmath.Sample {
-		return benchmath.NewSample(slices.Clone(r.Samples), &benchmath.DefaultThresholds)
-	}
-	c.P = benchmath.AssumeNothing.Compare(sample(c.Old), sample(c.New)).P
+	c.Effect = new.Center/old.Center - 1
+	c.Low, c.High = new.Lo/old.Hi-1, new.Hi/old.Lo-1
+	c.P = benchmath.AssumeNothing.Compare(c.Old.sample(c.Beside), c.New.sample(c.Beside)).P
 	return true
 }
 
@@ -181,7 +199,7 @@ func (c *Change) judge() {
 	case !c.measure():
 		c.Outcome, c.Why = Undecided, "a figure is not clear of zero"
 	case c.P < significance && (c.Effect > noticeable || c.Effect < -noticeable):
-		c.Outcome = c.direction()
+		c.Outcome = c.direction(c.Effect > 0)
 	case -noticeable < c.Low && c.High < noticeable:
 		c.Outcome = Unchanged
 	default:
@@ -205,11 +223,11 @@ func (c *Change) judgeCount() {
 		c.Effect = c.New.Median/c.Old.Median - 1
 		c.Low, c.High = c.Effect, c.Effect
 	}
-	c.Outcome = c.direction()
+	c.Outcome = c.direction(c.New.Median > c.Old.Median)
 }
 
-func (c *Change) direction() Outcome {
-	if c.New.Median > c.Old.Median == unitOf(c.New.Unit).isRate() {
+func (c *Change) direction(grew bool) Outcome {
+	if grew == unitOf(c.New.Unit).isRate() {
 		return Improved
 	}
 	return Regressed

@@ -94,6 +94,9 @@ func (w fileResult) check() (Result, error) {
 	for _, sample := range w.Samples {
 		r.Samples = append(r.Samples, *sample)
 	}
+	for _, empty := range w.Empty {
+		r.Empty = append(r.Empty, *empty)
+	}
 	return r, r.checkSummary()
 }
 
@@ -133,6 +136,9 @@ func (w fileResult) checkNumbers() error {
 	if i := slices.Index(w.Samples, nil); i >= 0 {
 		return fmt.Errorf("samples[%d] is null: it was not measured, measure again", i)
 	}
+	if err := w.checkEmpty(); err != nil {
+		return err
+	}
 	switch missing := "is missing or null: every result has median, low and high"; {
 	case w.Median == nil:
 		return errors.New("median " + missing)
@@ -140,6 +146,19 @@ func (w fileResult) checkNumbers() error {
 		return errors.New("low " + missing)
 	case w.High == nil:
 		return errors.New("high " + missing)
+	}
+	return nil
+}
+
+// checkEmpty says what is wrong with what the empty path had, by which samples are divided.
+func (w fileResult) checkEmpty() error {
+	if len(w.Empty) > 0 && len(w.Empty) != len(w.Samples) {
+		return fmt.Errorf("empty has %d figures, and there are %d samples: write one for each sample, or leave it away", len(w.Empty), len(w.Samples))
+	}
+	for i, empty := range w.Empty {
+		if empty == nil || *empty <= 0 {
+			return fmt.Errorf("empty[%d] is not above zero: the empty path was not measured, leave empty away", i)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -10,10 +11,10 @@ import (
 // worse first, then why, what could not be read, and the verdict.
 func (d *Diff) WriteText(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "outcome\told\tnew\tunit\tchange\tinterval\tp\tbenchmark")
+	fmt.Fprintln(table, "outcome\told\tnew\tunit\tof empty path\tchange\tinterval\tp\tbenchmark")
 	for _, c := range d.Changes {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			c.Outcome, median(c.Old), median(c.New), c.Unit(), c.effect(), c.bounds(), c.probability(), c.Name)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			c.Outcome, median(c.Old), median(c.New), c.Unit(), cmp.Or(c.besides(), "–"), c.effect(), c.bounds(), c.probability(), c.Name)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -25,6 +26,9 @@ func (d *Diff) WriteText(w io.Writer) error {
 		case (c.Outcome == Undecided || c.Outcome == Removed) && c.Why != "":
 			fmt.Fprintf(w, "%s: %s: %s\n", c.Outcome, c.Name, c.Why)
 		}
+	}
+	if basis := d.basis(); basis != "" {
+		fmt.Fprintf(w, "%s\n", basis)
 	}
 	for _, s := range d.settings() {
 		fmt.Fprintf(w, "differs: %s: %q, now %q\n", s.Name, s.Old, s.New)

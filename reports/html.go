@@ -58,6 +58,7 @@ type section struct {
 
 // changed is the comparison with an older run.
 type changed struct {
+	Basis    string // what the figures are compared by, or ""
 	Groups   []changeGroup
 	Settings []setting
 	Repeated bool
@@ -79,7 +80,7 @@ type changeRow struct {
 	Rest                          []changeCase
 }
 
-type changeCase struct{ Circumstances, Old, New, Unit, Effect, Bounds, P string }
+type changeCase struct{ Circumstances, Old, New, Unit, Besides, Effect, Bounds, P string }
 
 // figure is one plot and its part of the table.
 type figure struct {
@@ -97,6 +98,7 @@ type rows struct {
 type row struct {
 	Name, Median, Low, High string
 	Samples                 int
+	Beside                  string // as a multiple of the empty path, with its interval, or ""
 }
 
 // WriteHTML writes one page that needs nothing beside it: verdict, what changed, plots,
@@ -199,7 +201,7 @@ func (r *Report) changed() *changed {
 	if r.Diff == nil {
 		return nil
 	}
-	all := &changed{Settings: r.Diff.settings(), Repeated: r.Diff.Again != nil}
+	all := &changed{Basis: r.Diff.basis(), Settings: r.Diff.settings(), Repeated: r.Diff.Again != nil}
 	for _, o := range outcomes {
 		of := slices.DeleteFunc(slices.Clone(r.Diff.Changes), func(c Change) bool { return c.Outcome != o })
 		if len(of) == 0 {
@@ -223,7 +225,7 @@ func (r *Report) changeRow(h headline) changeRow {
 		row.Why = r.Diff.explain(first)
 	}
 	for i, c := range h.changes {
-		one := changeCase{c.circumstances(), median(c.Old), median(c.New), c.Unit(), c.effect(), c.bounds(), c.probability()}
+		one := changeCase{c.circumstances(), median(c.Old), median(c.New), c.Unit(), c.besides(), c.effect(), c.bounds(), c.probability()}
 		if i == 0 {
 			row.First = one
 		} else {
@@ -298,6 +300,7 @@ func (c chart) table() figure {
 				Low:     scale.precise(b.Low),
 				High:    scale.precise(b.High),
 				Samples: len(b.Samples),
+				Beside:  b.beside(),
 			})
 		}
 		f.Groups = append(f.Groups, r)

@@ -29,6 +29,7 @@ type fileResult struct {
 	Median    *float64          `json:"median"`
 	Low       *float64          `json:"low"`
 	High      *float64          `json:"high"`
+	Empty     []*float64        `json:"empty"`
 }
 
 // readJSON reads the text of a results.json. The schema is judged before the

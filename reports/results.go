@@ -61,6 +61,10 @@ type Result struct {
 	// statistics; with fewer than 6 samples they are the smallest and the largest.
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
+
+	// Empty is what the empty path had in the same rounds, a figure for each sample and in
+	// the same unit, or nil where it was not measured beside.
+	Empty []float64 `json:"empty,omitempty"`
 }
 
 // Check is one thing that a run looked at to know whether its own figures can be

@@ -24,6 +24,9 @@ func (r *Report) writeSummary(w *bytes.Buffer) error {
 			r.writeChanges(w, o)
 		}
 	}
+	if r.Diff != nil && r.Diff.basis() != "" {
+		fmt.Fprintf(w, "%s\n\n", inCell(r.Diff.basis()))
+	}
 	for _, c := range r.Results.Checks {
 		fmt.Fprintf(w, "- %s **%s**: %s\n", inCell(c.Title()), c.State(), inCell(c.Says))
 	}

@@ -263,8 +263,8 @@ func threadTime() time.Duration {
 type Timing struct {
 	// Samples are nanoseconds per packet, one for each run: the program alone, what restoring costs in the same run taken off.
 	Samples []float64
-	// Restoring is the median of what was taken off.
-	Restoring float64
+	// Restoring is what was taken off each.
+	Restoring []float64
 	Packets   int // different ones
 }
 
@@ -283,7 +283,6 @@ func (t *Timer) Measure(samples, iterations int) (Timing, error) {
 		return Timing{}, fmt.Errorf("vector: %d samples of %d iterations cannot be taken", samples, iterations)
 	}
 	timing := Timing{Packets: len(t.packets)}
-	var restoring []float64
 	if _, err := t.sample(min(iterations, 1000)); err != nil { // warms the caches
 		return timing, err
 	}
@@ -293,9 +292,8 @@ func (t *Timer) Measure(samples, iterations int) (Timing, error) {
 			return timing, err
 		}
 		timing.Samples = append(timing.Samples, pair[0]-pair[1])
-		restoring = append(restoring, pair[1])
+		timing.Restoring = append(timing.Restoring, pair[1])
 	}
-	timing.Restoring = quantile(restoring, 0.5)
 	return timing, nil
 }
 

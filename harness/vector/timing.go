@@ -102,7 +102,7 @@ func (r *runner) codeOf(p *prepared, in Input) (Timed, error) {
 // String is the timing on one line.
 func (t Timing) String() string {
 	low, high := t.Range()
-	text := fmt.Sprintf("%.1f ns a packet (%.1f to %.1f in %d runs; restoring took another %.1f)", t.Median(), low, high, len(t.Samples), t.Restoring)
+	text := fmt.Sprintf("%.1f ns a packet (%.1f to %.1f in %d runs; restoring took another %.1f)", t.Median(), low, high, len(t.Samples), quantile(t.Restoring, 0.5))
 	if t.Packets > 1 {
 		text += fmt.Sprintf(", %d packets in turn", t.Packets)
 	}
