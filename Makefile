@@ -4,12 +4,14 @@ GO        ?= go
 OUT       ?= out/bench
 TESTFLAGS ?=
 
-# Of the nightly run: the folder that keeps the nights, and flags of skbench bench.
-NIGHTS    ?= out/nightly
-BENCH     ?=
-KILLS     ?= 100
-STORM     ?= 1000000
-FUZZ      ?= 10m
+# Flags of skbench bench, by day and by night, and the folder that keeps the nights.
+BENCH  ?=
+NIGHTS ?= out/nightly
+
+# How often residue kills, how many packets storm sends through a program, how long fuzz takes for a parser, flags of mutants.
+KILLS        ?= 100
+STORM        ?= 1000000
+FUZZ         ?= 10m
 MUTANTSFLAGS ?=
 
 # Of the matrix: where to, which kernels (all of ci/kernels.yaml if empty), further flags.
@@ -17,16 +19,17 @@ MATRIX_OUT  ?= out/matrix
 KERNELS     ?=
 MATRIXFLAGS ?=
 comma       := ,
+
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help bench nightly test matrix matrix-quick test-vm repeatability race stream residue storm fuzz mutants check generate setup setup-test setup-dev clean root-%
+.PHONY: help bench nightly test matrix matrix-quick test-vm repeatability race stream residue storm fuzz mutants check generate setup setup-test setup-matrix setup-dev clean root-%
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-bench: root-bench setup ## the main job: XDP, TC and iptables side by side, as a page with plots
+bench: root-bench setup ## the main job: XDP, TC and iptables side by side, as a page with plots; BENCH='--quick' takes a minute
 	$(GO) build -buildvcs=auto -o skbench .
-	./skbench bench --out $(OUT)
+	./skbench bench --out $(OUT) $(BENCH)
 
 nightly: root-nightly setup ## all benchmarks, compared with the last good night in out/nightly; BENCH='--quick' takes two minutes
 	$(GO) build -buildvcs=auto -o skbench .
