@@ -1,5 +1,35 @@
 // Package scenarios holds what a datapath must do, one behaviour a file, each
 // proven on a live lab.
+//
+// Comments call behaviours by these names:
+//
+//	C1   pods of one node reach each other past the receiver's device
+//	C2   pods of two nodes reach each other by the nodes' own routes
+//	C3   no netfilter chain of a node sees what goes past its stack
+//	C4   kernels without a helper are served by another
+//	C6   pods reach their node and the world, which knows them by the node's address
+//	C7   the pods' gateway answers ARP and neighbour discovery
+//	C8   hops that run out, packets over the MTU, fragments
+//	C9   a pod reaches itself by its own service
+//	C10  what goes from node to node is encrypted
+//	S1   a socket that names a service talks to a backend from its first packet on
+//	S2   cluster addresses, node ports, external and balancers' addresses, host ports
+//	S3   a node port in XDP whose backend is on another node
+//	S4   a node port whose backend is on the same node
+//	S5   a node port in TC
+//	S6   direct server return
+//	S7   Maglev: one choice on every node, which hardly moves when a backend goes
+//	S8   a client keeps its backend for a time
+//	S9   policies that want a local backend, and ranges of sources
+//	S10  services without a backend refuse at once
+//	S11  backends that terminate, go and come back
+//	S12  ICMP errors about translated packets
+//	S13  source ports collide and run out
+//	S14  the life of a connection; full tables
+//	K1   TCP between two pods of a node goes from socket to socket
+//	K2   other TCP does not
+//	B1   flows keep their server when one of several balancers dies
+//	O1   every drop has a reason, every hop is told
 package scenarios
 
 import (
