@@ -10,7 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"golang.org/x/sys/unix"
+	"github.com/skbench/skbench/harness/feature"
 )
 
 // Verified is what the kernel's verifier said of a program.
@@ -73,7 +73,11 @@ func allVerified(results []*Result) (all []Verified) {
 
 // SaveVerified writes what the verifier said of the programs of suites, to be compared with later.
 func SaveVerified(path string, results []*Result) error {
-	content, err := json.MarshalIndent(verifierFile{verifierSchema, release(), allVerified(results)}, "", "  ")
+	release, err := feature.Release()
+	if err != nil {
+		return err
+	}
+	content, err := json.MarshalIndent(verifierFile{verifierSchema, release, allVerified(results)}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -127,11 +131,4 @@ func changedFrom(before, now int) string {
 		return fmt.Sprintf("%d (new)", now)
 	}
 	return fmt.Sprintf("%d (%+.1f %%)", now, 100*float64(now-before)/float64(before))
-}
-
-// release is the kernel's, as uname -r says it.
-func release() string {
-	var name unix.Utsname
-	_ = unix.Uname(&name) // cannot fail with a valid buffer
-	return unix.ByteSliceToString(name.Release[:])
 }
