@@ -148,6 +148,8 @@ var kernelParameters = []string{
 	"clearcpuid=112",           // rep_good: as cpu says of string instructions, for those that the kernel uses without being told that they are fast
 	"rcupdate.rcu_expedited=1", // else each attachment and namespace that goes waits for ticks to pass
 	"mitigations=off",          // of no use in a guest of one's own, and dear under emulation
+	// Whether timers work and agree is measured against clocks that go on while a busy host runs others: kernels have panicked of it as they booted.
+	"no_timer_check", "tsc=reliable",
 	// A host that others share may not run the guest for many seconds. That is no lockup; the watchdog outside tells one by its processor time.
 	"nowatchdog", "rcupdate.rcu_cpu_stall_timeout=120",
 }
