@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
+
+	"gonum.org/v1/gonum/stat"
 
 	"github.com/skbench/skbench/bench"
 	"github.com/skbench/skbench/reports"
@@ -20,39 +23,42 @@ const (
 	leastFound = 0.95 // of comparisons with what is slower
 )
 
-// differences are by how much each rate's median changed from one run to the next.
-type differences map[string]float64
+// difference is by how much a rate's median changed from one run to the next: as it is, and
+// as reports compare it, which is beside the empty path.
+type difference struct{ rate, compared float64 }
+
+// differences are those of the datapaths' inline rates.
+type differences map[string]difference
 
 func between(first, second *reports.Results) differences {
 	apart := differences{}
-	for _, r := range first.Results {
-		if r.Benchmark != "pps" || r.Params["mode"] != "inline" {
+	for _, c := range reports.Compare(first, second) {
+		if c.Old == nil || c.New == nil || c.New.Benchmark != "pps" || c.New.Params["mode"] != "inline" {
 			continue
 		}
-		for _, again := range second.Results {
-			if again.Benchmark == r.Benchmark && again.Params["datapath"] == r.Params["datapath"] {
-				apart[r.Params["datapath"]] = again.Median/r.Median - 1
-			}
+		d := difference{rate: c.New.Median/c.Old.Median - 1}
+		if c.Beside {
+			d.compared = c.Effect
+		} else if c.New.Params["datapath"] != "empty" { // which is what the others are beside
+			d.compared = d.rate
 		}
+		apart[c.New.Params["datapath"]] = d
 	}
 	return apart
 }
 
 // print tells of the rates, the one that is farthest apart last, and fails if that is too far.
 func (d differences) print(out io.Writer) error {
-	var names []string
-	for name := range d {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(math.Abs(d[a]), math.Abs(d[b])), cmp.Compare(a, b)) })
+	far := func(name string) float64 { return math.Abs(d[name].compared) }
+	names := slices.SortedFunc(maps.Keys(d), func(a, b string) int { return cmp.Or(cmp.Compare(far(a), far(b)), cmp.Compare(a, b)) })
 	if len(names) == 0 {
 		return errors.New("two runs in a row have no rate in common")
 	}
-	fmt.Fprintln(out, "two runs in a row, medians of the inline rates:")
+	fmt.Fprintln(out, "two runs in a row, medians of the inline rates, and of the same beside the empty path:")
 	for _, name := range names {
-		fmt.Fprintf(out, "  %-12s %+.1f %%\n", name, 100*d[name])
+		fmt.Fprintf(out, "  %-12s %+.1f %%  %+.1f %%\n", name, 100*d[name].rate, 100*d[name].compared)
 	}
-	if worst := math.Abs(d[names[len(names)-1]]); worst > mostApart {
+	if worst := far(names[len(names)-1]); worst > mostApart {
 		return fmt.Errorf("two runs in a row are %.1f %% apart, and promised are at most %.0f %%", 100*worst, 100*mostApart)
 	}
 	return nil
@@ -64,8 +70,9 @@ type tally struct {
 	delay bench.Delay
 
 	taken                         int
-	alarms, confirmedAlarms       int // comparisons with itself in which a figure looks changed
-	found, confirmed, foundInRate int // comparisons with what is slower in which its cost, or its rate, looks worse
+	alarms, confirmedAlarms       int       // comparisons with itself in which a figure looks changed
+	found, confirmed, foundInRate int       // comparisons with what is slower in which its cost, or its rate, looks worse
+	apart, slowed                 []float64 // by how much the cost differs in each comparison, of itself and of what is slower
 	previousSame, previousSlower  []reports.Change
 	firstSame, firstSlower        []reports.Change
 }
@@ -100,6 +107,7 @@ func (t *tally) add(same, slower []reports.Change) {
 	t.alarms += one(changed(same))
 	t.found += one(worse(slower, "ns/packet"))
 	t.foundInRate += one(worse(slower, "packets/s"))
+	t.apart, t.slowed = append(t.apart, effect(same)), append(t.slowed, effect(slower))
 	if t.taken == 1 {
 		t.firstSame, t.firstSlower = same, slower
 	} else {
@@ -122,6 +130,19 @@ func worse(changes []reports.Change, unit string) bool {
 	return slices.ContainsFunc(changes, func(c reports.Change) bool { return c.Unit() == unit && c.Outcome == reports.Regressed })
 }
 
+// effect is by how much the cost differs.
+func effect(changes []reports.Change) float64 {
+	i := slices.IndexFunc(changes, func(c reports.Change) bool { return c.Unit() == "ns/packet" })
+	return changes[i].Effect
+}
+
+// most writes the middle of effects, and what nine of ten lie within.
+func most(effects []float64) string {
+	sorted := slices.Sorted(slices.Values(effects))
+	of := func(q float64) float64 { return 100 * stat.Quantile(q, stat.Empirical, sorted, nil) }
+	return fmt.Sprintf("the cost differs by %+.1f %% (nine of ten: %+.1f to %+.1f %%)", of(0.5), of(0.05), of(0.95))
+}
+
 func one(b bool) int {
 	if b {
 		return 1
@@ -136,9 +157,9 @@ func (t *tally) print(out io.Writer) error {
 	}
 	fmt.Fprintf(out, "%s, %d comparisons of %d samples of %v; alone it takes %.0f ns, slowed down by %d turns of %.2f ns:\n",
 		t.proof.Datapath, t.taken, t.proof.Samples, t.proof.Duration, t.delay.Alone, t.delay.Turns, t.delay.Turn)
-	fmt.Fprintf(out, "  with itself: %d of %d look changed, %d worse after a repetition\n", t.alarms, t.taken, t.confirmedAlarms)
-	fmt.Fprintf(out, "  slowed down by %.0f %%: %d of %d found by the cost, %d after a repetition, %d by the rate alone\n",
-		100*t.proof.Slower, t.found, t.taken, t.confirmed, t.foundInRate)
+	fmt.Fprintf(out, "  with itself: %d of %d look changed, %d worse after a repetition; %s\n", t.alarms, t.taken, t.confirmedAlarms, most(t.apart))
+	fmt.Fprintf(out, "  slowed down by %.0f %%: %d of %d found by the cost, %d after a repetition, %d by the rate alone; %s\n",
+		100*t.proof.Slower, t.found, t.taken, t.confirmed, t.foundInRate, most(t.slowed))
 	var failed error
 	if float64(t.alarms) > mostAlarms*float64(t.taken) {
 		failed = fmt.Errorf("%s: %d false alarms in %d comparisons, and promised is at most 1 in 100", t.proof.Datapath, t.alarms, t.taken)

@@ -11,21 +11,37 @@ import (
 )
 
 func TestTwoRunsAreHeldToThreePercent(t *testing.T) {
-	run := func(xdp, tc float64) *reports.Results {
-		result := func(datapath, mode string, median float64) reports.Result {
-			return reports.Result{Benchmark: "pps", Params: map[string]string{"datapath": datapath, "mode": mode}, Median: median}
+	// A run of a machine that is so fast, and what part of the empty path's rate the datapaths have.
+	run := func(speed, xdp, tc float64) *reports.Results {
+		result := func(datapath, mode string, part float64, empty []float64) reports.Result {
+			rate := 100 * speed * part
+			return reports.Result{
+				Benchmark: "pps", Params: map[string]string{"datapath": datapath, "mode": mode}, Unit: "packets/s",
+				Samples: []float64{rate}, Median: rate, Low: rate, High: rate, Empty: empty,
+			}
 		}
-		return &reports.Results{Results: []reports.Result{result("xdp", "inline", xdp), result("tc", "inline", tc), result("nftables", "split", xdp)}}
+		empty := []float64{100 * speed}
+		return &reports.Results{Results: []reports.Result{
+			result("empty", "inline", 1, nil), result("xdp", "inline", xdp, empty), result("tc", "inline", tc, empty), result("nftables", "split", xdp, empty),
+		}}
+	}
+	alone := func(r *reports.Results) *reports.Results {
+		for i := range r.Results {
+			r.Results[i].Empty = nil
+		}
+		return r
 	}
 	for _, test := range []struct {
 		name          string
 		first, second *reports.Results
 		prints, fails string
 	}{
-		{"alike", run(100, 50), run(102, 49), "  tc           -2.0 %\n  xdp          +2.0 %\n", ""},
-		{"one faster", run(100, 50), run(100, 52), "  xdp          +0.0 %\n  tc           +4.0 %\n", "4.0 % apart"},
-		{"one slower", run(100, 50), run(96, 50), "  tc           +0.0 %\n  xdp          -4.0 %\n", "4.0 % apart"},
-		{"nothing to compare", run(100, 50), &reports.Results{}, "", "no rate in common"},
+		{"alike", run(1, 1, 0.5), run(1, 1.02, 0.49), "  tc           -2.0 %  -2.0 %\n  xdp          +2.0 %  +2.0 %\n", ""},
+		{"one faster", run(1, 1, 0.5), run(1, 1, 0.52), "  xdp          +0.0 %  +0.0 %\n  tc           +4.0 %  +4.0 %\n", "4.0 % apart"},
+		{"one slower", run(1, 1, 0.5), run(1, 0.96, 0.5), "  tc           +0.0 %  +0.0 %\n  xdp          -4.0 %  -4.0 %\n", "4.0 % apart"},
+		{"the machine slower", run(1, 1, 0.5), run(0.9, 1, 0.5), "  empty        -10.0 %  +0.0 %\n", ""},
+		{"the machine slower, and nothing beside", alone(run(1, 1, 0.5)), alone(run(0.9, 1, 0.5)), "  tc           -10.0 %  -10.0 %\n", "10.0 % apart"},
+		{"nothing to compare", run(1, 1, 0.5), &reports.Results{}, "", "no rate in common"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out strings.Builder
