@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 
 	"github.com/skbench/skbench/harness/vector/capture"
 )
@@ -76,45 +77,66 @@ func whole(path string, f capture.Frame) error {
 	return nil
 }
 
+// frames gives a step the frames of the capture that it is for, one after the other in place of its packet until the next, and tells their numbers.
+// An error is the last.
+func (r *runner) frames(p *prepared) iter.Seq2[int, error] {
+	wanted := p.step.Foreach
+	path := r.suite.path(wanted.File)
+	return func(yield func(int, error) bool) {
+		fail := func(err error) { yield(0, p.step.at("foreach").errorf("%w", err)) }
+		reader, err := openCapture(path)
+		if err != nil {
+			fail(err)
+			return
+		}
+		defer reader.Close()
+		for found := false; ; {
+			frame, err := nextFrame(path, reader)
+			switch {
+			case err == io.EOF || wanted.Last > 0 && frame.Number > wanted.Last:
+				if !found {
+					fail(fmt.Errorf("capture %s has none of these frames", path))
+				}
+				return
+			case err == nil && frame.Number < wanted.First:
+				continue
+			case err == nil:
+				err = whole(path, frame)
+			}
+			if err != nil {
+				fail(err)
+				return
+			}
+			found = true
+			p.in.take(frame.Data, contextOf(p.program.Type()))
+			if !yield(frame.Number, nil) {
+				return
+			}
+		}
+	}
+}
+
+// take makes frame the packet, and has the context say how long it is.
+func (in *Input) take(frame []byte, kind contextKind) {
+	in.Packet = frame
+	if kind == xdpContext && in.Context != nil {
+		putUint(in.Context[4:8], uint64(len(in.Meta)+len(frame)))
+	}
+}
+
 // foreach runs a step for every frame of a capture, up to the first that fails.
 func (r *runner) foreach(p *prepared) (*Failure, error) {
-	frames := p.step.Foreach
-	path, at := r.suite.path(frames.File), p.step.at("foreach")
-	reader, err := openCapture(path)
-	if err != nil {
-		return nil, at.errorf("%w", err)
-	}
-	defer reader.Close()
-	run := 0
-	for {
-		frame, err := nextFrame(path, reader)
-		if err == io.EOF || frames.Last > 0 && frame.Number > frames.Last {
-			break
-		}
+	for number, err := range r.frames(p) {
 		if err != nil {
-			return nil, at.errorf("%w", err)
-		}
-		if frame.Number < frames.First {
-			continue
-		}
-		if err := whole(path, frame); err != nil {
-			return nil, at.errorf("%w", err)
-		}
-		run++
-		p.in.Packet = frame.Data
-		if contextOf(p.program.Type()) == xdpContext && p.in.Context != nil {
-			putUint(p.in.Context[4:8], uint64(len(p.in.Meta)+len(frame.Data)))
+			return nil, err
 		}
 		failure, err := r.once(p)
 		if failure != nil {
-			failure.Run = frame.Number
+			failure.Run = number
 		}
 		if failure != nil || err != nil {
 			return failure, err
 		}
-	}
-	if run == 0 {
-		return nil, at.errorf("capture %s has none of these frames", path)
 	}
 	return nil, nil
 }

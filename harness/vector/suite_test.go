@@ -108,6 +108,21 @@ func TestFramesOfCaptures(t *testing.T) {
 	require.ErrorContains(t, run("  - {foreach: {file: few.pcap}}").Err, "frame 1 holds 60 of its 61 bytes")
 }
 
+// Frames of a capture have contexts of their own, for each is of another length, also when they are measured.
+func TestFramesAreTimed(t *testing.T) {
+	folder := t.TempDir()
+	writePcap(t, filepath.Join(folder, "few.pcap"), frame(t, 1, 60), frame(t, 2, 80), frame(t, 3, 100))
+	result := in(t, folder, `object: mirror_bpfel.o
+program: label
+vectors:
+  - {foreach: {file: few.pcap, first: 1, last: 2}, context: {ingress: 1}, want: {verdict: XDP_PASS}}
+  - {foreach: {file: few.pcap}, context: {ingress: 1}, want: {verdict: XDP_PASS}}
+`).Run(t.Context(), vector.Options{Artifacts: folder, Time: &vector.Measurement{Samples: 3, Runs: 100}})
+	require.NoError(t, result.Err)
+	require.Equal(t, 2, result.Vectors[0].Timing.Packets)
+	require.Equal(t, 3, result.Vectors[1].Timing.Packets)
+}
+
 func TestSuitesExtendFiles(t *testing.T) {
 	folder := t.TempDir()
 	write := func(text string) {

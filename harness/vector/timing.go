@@ -3,11 +3,8 @@ package vector
 import (
 	"bytes"
 	"fmt"
-	"io"
 
 	"github.com/cilium/ebpf"
-
-	"github.com/skbench/skbench/harness/vector/capture"
 )
 
 // Measurement says how vectors are timed: so many samples, of so many runs each.
@@ -64,32 +61,18 @@ func (r *runner) timed(p *prepared) ([]Timed, error) {
 		timed, err := r.codeOf(p, p.in)
 		return []Timed{timed}, err
 	}
-	frames := p.step.Foreach
-	path := r.suite.path(frames.File)
-	reader, err := capture.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer reader.Close()
 	var packets []Timed
-	for len(packets) < maxRing {
-		frame, err := nextFrame(path, reader)
-		if err == io.EOF || frames.Last > 0 && frame.Number > frames.Last {
+	for _, err := range r.frames(p) {
+		if err != nil {
+			return nil, err
+		}
+		timed, err := r.codeOf(p, Input{Packet: bytes.Clone(p.in.Packet), Meta: p.in.Meta, Context: bytes.Clone(p.in.Context)})
+		if err != nil {
+			return nil, err
+		}
+		if packets = append(packets, timed); len(packets) == maxRing {
 			break
 		}
-		if err != nil {
-			return nil, err
-		}
-		if frame.Number < frames.First {
-			continue
-		}
-		in := p.in
-		in.Packet = bytes.Clone(frame.Data)
-		timed, err := r.codeOf(p, in)
-		if err != nil {
-			return nil, err
-		}
-		packets = append(packets, timed)
 	}
 	return packets, nil
 }
