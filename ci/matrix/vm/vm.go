@@ -144,11 +144,12 @@ var kernelParameters = []string{
 	"console=ttyS0", "loglevel=5", "panic=-1", "oops=panic",
 	"cryptomgr.notests", // each algorithm would test itself when it is first used
 	"nokaslr", "init_on_alloc=0",
-	"norandmaps",               // the emulator translates code by its address: what lies elsewhere in each process is translated for each
-	"highres=off",              // to set a timer leaves the emulated code: once a tick instead of for each sleep of whoever looks again and again
-	"clearcpuid=112",           // rep_good: as cpu says of string instructions, for those that the kernel uses without being told that they are fast
-	"rcupdate.rcu_expedited=1", // else each attachment and namespace that goes waits for ticks to pass
-	"mitigations=off",          // of no use in a guest of one's own, and dear under emulation
+	"norandmaps",                              // the emulator translates code by its address: what lies elsewhere in each process is translated for each
+	"highres=off",                             // to set a timer leaves the emulated code: once a tick instead of for each sleep of whoever looks again and again
+	"clearcpuid=112",                          // rep_good: as cpu says of string instructions, for those that the kernel uses without being told that they are fast
+	"rcupdate.rcu_expedited=1",                // else each attachment and namespace that goes waits for ticks to pass
+	"mitigations=off",                         // of no use in a guest of one's own, and dear under emulation
+	"lsm=landlock,lockdown,yama,bpf", "psi=0", // other security modules look at each file and socket, and nobody asks about pressure
 	// Whether timers work and agree is measured against clocks that go on while a busy host runs others: kernels have panicked of it as they booted.
 	"no_timer_check", "tsc=reliable",
 	// A host that others share may not run the guest for many seconds. That is no lockup; the watchdog outside tells one by its processor time.
