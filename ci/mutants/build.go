@@ -69,7 +69,7 @@ func (b *bench) compile(ctx context.Context, from string, o *object, to string) 
 		"-fno-ident", "-fdebug-compilation-dir", ".", "-c", o.source, "-o", file)
 	clang.Dir = from
 	if out, err := clang.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%s does not compile: %w\n%s", o.source, err, out)
+		return "", errDoesNotCompile{fmt.Errorf("%s does not compile: %w\n%s", o.source, err, out), string(out)}
 	}
 	return file, exec.CommandContext(ctx, "llvm-strip-19", "-g", file).Run()
 }
@@ -178,7 +178,7 @@ func (b *bench) build(ctx context.Context, m mutant) (folder string, differ bool
 		}
 		file, err := b.compile(ctx, sources, o, folder)
 		if err != nil {
-			return folder, false, errDoesNotCompile{err}
+			return folder, false, err
 		}
 		code, err := codeHash(file)
 		if err != nil {
@@ -196,7 +196,15 @@ func (b *bench) build(ctx context.Context, m mutant) (folder string, differ bool
 	return folder, differ, os.RemoveAll(sources)
 }
 
-type errDoesNotCompile struct{ error }
+type errDoesNotCompile struct {
+	error
+	says string // of the compiler
+}
+
+// blames tells whether the compiler finds fault with the mutant's line: else it is the machine that is broken, as when a disk is full.
+func (e errDoesNotCompile) blames(m mutant) bool {
+	return strings.Contains(e.says, fmt.Sprintf("%s:%d:", m.File, m.Line))
+}
 
 // hashFiles hashes files with their names. Folders are left out: tests leave sequences that failed in one.
 func hashFiles(to io.Writer, patterns ...string) error {

@@ -4,7 +4,7 @@
 //	mutants [-only FILE] [-sample N] [-seed S] [-within 30s] [-out DIR]
 //
 // A mutant changes one line that there is code of. It is compiled into a temporary folder, into those objects that the line is part of, and
-// only the tests that run the line, as coverage tells, are run against it, the quickest first, up to one that fails. Mutants that make no
+// only the tests that run the line, as coverage tells, or another of its file, are run against it, up to one that fails. Mutants that make no
 // other code than the original, that the verifier rejects or that do not compile are told apart and are not in the score.
 //
 // What became of a mutant is kept in DIR, by the sources of its objects and by all tests: whatever neither changed is not run again.

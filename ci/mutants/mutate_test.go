@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -71,4 +73,30 @@ func TestHashLeavesOutFolders(t *testing.T) {
 	var hashed strings.Builder
 	require.NoError(t, hashFiles(&hashed, folder+"/*"))
 	require.Equal(t, folder+"/file 4\ntext", hashed.String())
+}
+
+// What the compiler does not say of the mutant's line says nothing of the mutant.
+func TestOnlyTheMutantIsBlamed(t *testing.T) {
+	t.Parallel()
+	m := mutant{File: "lib/x.h", Line: 7}
+	for says, blamed := range map[string]bool{
+		"In file included from bpf_xdp.c:9:\n./lib/x.h:7:12: error: expected expression": true,
+		"lib/x.h:71:12: error: expected expression":                                      false,
+		"fatal error: error in backend: IO failure on output stream: No space left":      false,
+		"": false,
+	} {
+		require.Equal(t, blamed, errDoesNotCompile{errors.New("x"), says}.blames(m), says)
+	}
+}
+
+// First come the tests that run the line, then those of its file, the quickest of each first.
+func TestWhoMeetsAMutant(t *testing.T) {
+	t.Parallel()
+	of := func(name string, seconds int, file string, lines ...int) *test {
+		return &test{name, time.Duration(seconds) * time.Second, map[string][]int{file: lines}}
+	}
+	b := &bench{tests: []*test{of("near", 1, "lib/x.h", 8), of("far", 2, "lib/y.h", 7), of("here", 3, "lib/x.h", 6, 7), of("long", 9, "lib/x.h", 7)}}
+	require.Equal(t, [][]string{{"here"}, {"long"}, {"near"}}, b.groups(place{"lib/x.h", 7}))
+	b.within = 4 * time.Second
+	require.Equal(t, [][]string{{"here"}}, b.groups(place{"lib/x.h", 7}))
 }

@@ -171,12 +171,13 @@ func (b *bench) try(ctx context.Context, m mutant) (result, error) {
 		return r, nil
 	}
 	r := result{Mutant: m}
+	var wrong errDoesNotCompile
 	folder, differ, err := b.build(ctx, m)
 	defer os.RemoveAll(folder)
 	switch {
 	case ctx.Err() != nil:
 		return r, ctx.Err()
-	case errors.As(err, &errDoesNotCompile{}):
+	case errors.As(err, &wrong) && wrong.blames(m):
 		r.Fate = unbuilt
 	case err != nil:
 		return r, err
@@ -191,8 +192,7 @@ func (b *bench) try(ctx context.Context, m mutant) (result, error) {
 	return r, writeJSON(filepath.Join(b.out, "results.json"), b.known)
 }
 
-// meet runs those tests against the objects in a folder that run the mutant's line: the quickest first, several at once as long as they
-// are.
+// meet runs those tests against the objects in a folder that may notice: the quickest first, several at once as long as they are.
 func (b *bench) meet(ctx context.Context, m mutant, objects string) (fate, by string, err error) {
 	for _, names := range b.groups(place{m.File, m.Line}) {
 		out, failed := b.test(ctx, objects, names)
@@ -209,14 +209,21 @@ func (b *bench) meet(ctx context.Context, m mutant, objects string) (fate, by st
 	return survived, "", nil
 }
 
-// groups are the tests that run a line, as many together as take a few seconds.
+// groups are the tests that run a line, then those that run any other of its file, as many together as take a few seconds. A condition
+// may run in none of its own line's instructions: the compiler tells those of what is inlined into it.
 func (b *bench) groups(p place) (groups [][]string) {
 	const together = 8 * time.Second
 	took, all := together, time.Duration(0)
+	var order, others []*test
 	for _, t := range b.tests {
-		if !t.runs(p) {
-			continue
+		switch {
+		case t.runs(p):
+			order = append(order, t)
+		case len(t.Lines[p.file]) > 0:
+			others = append(others, t)
 		}
+	}
+	for _, t := range append(order, others...) {
 		if all += t.Took; b.within > 0 && all > b.within {
 			break
 		}
