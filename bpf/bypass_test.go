@@ -98,3 +98,16 @@ func TestPastServices(t *testing.T) {
 		require.Empty(t, r.checkFlows(t))
 	})
 }
+
+// TestPastServicesWithoutAHop has packets that get no further, and errors, leave no trace though they lead to a backend of a service.
+func TestPastServicesWithoutAHop(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	eachFlow(t, balanced, func(t *testing.T, f family, p bpf.Protocol) {
+		r.serve(t, p, node1.at(f, 30080), podB.at(f, 8080))
+		direct := message(p, client.at(f, 40000), podB.at(f, 8080))
+		r.send(t, r.fromNetdev(), client, node1, hops(f, 1), direct).untouched(t)
+		r.report(t, r.fromNetdev(), client, node1, troubles[0].about(f, client.addr(f), podB.addr(f), message(p, podB.at(f, 8080), client.at(f, 40000))))
+		require.Empty(t, r.checkFlows(t))
+	})
+}

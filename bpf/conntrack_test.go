@@ -50,7 +50,9 @@ func TestTCPStates(t *testing.T) {
 		"closed by the backend": append(open,
 			answers(packet.FIN|packet.ACK, bpf.HalfClosed), asks(packet.PSH|packet.ACK, bpf.HalfClosed),
 			asks(packet.FIN|packet.ACK, bpf.Closed), answers(packet.ACK, bpf.Closed), asks(packet.SYN, bpf.Opening)),
-		"reset by the client":         append(open, asks(packet.RST, bpf.Closed), answers(packet.ACK, bpf.Closed), asks(packet.SYN, bpf.Opening)),
+		"reset by the client": append(open, asks(packet.RST, bpf.Closed), answers(packet.ACK, bpf.Closed), asks(packet.SYN, bpf.Opening)),
+		"a SYN-ACK behind the end": append(open, asks(packet.FIN|packet.ACK, bpf.HalfClosed), answers(packet.FIN|packet.ACK, bpf.Closed),
+			answers(packet.SYN|packet.ACK, bpf.Closed), asks(packet.ACK, bpf.Closed)), // one that was late opens nothing
 		"reset by the backend":        append(open, answers(packet.RST|packet.ACK, bpf.Closed), asks(packet.ACK, bpf.Closed)),
 		"refused":                     {asks(packet.SYN, bpf.Opening), answers(packet.RST|packet.ACK, bpf.Closed), asks(packet.SYN, bpf.Opening)},
 		"the client's own SYN":        append(open, asks(packet.SYN, bpf.Established)), // the backend will say what it thinks of it

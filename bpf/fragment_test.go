@@ -335,6 +335,12 @@ func TestFragmentsThatLie(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { r.unwanted(t, data) })
 	}
+	for name, data := range map[string][]byte{
+		"IPv4 up to the end": fragment4(packet.ProtocolUDP, 65528, false, 7),
+		"IPv6 up to the end": fragment6(packet.ProtocolUDP, 65528, false, 7),
+	} {
+		t.Run(name, func(t *testing.T) { r.run(t, r.fromNetdev(), data).untouched(t) })
+	}
 	t.Run("IPv6, a whole one in a fragment header", func(t *testing.T) { // RFC 6946
 		r.run(t, r.xdp(), wire(t, packet.IPv6Fragment{ID: 7}, tcp)).is(t, bpf.Tx, r.nic)
 	})

@@ -317,3 +317,18 @@ func TestErrorAboutNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestErrorAboutUDPWithoutChecksum leaves the quoted datagram without one.
+func TestErrorAboutUDPWithoutChecksum(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t, bpf.UDP, node1.at(v4, 30080), remote.at(v4, 80))
+	without := packet.Zero{"Checksum"}
+	asked := r.send(t, r.xdp(), client, node1, packet.UDP{Src: client.at(v4, 40000), Dst: node1.at(v4, 30080)}, without)
+	for _, kind := range troubles {
+		t.Run(kind.name, func(t *testing.T) {
+			out := r.error(t, r.xdp(), node2, node1, kind.about(v4, remote.ipv4, node1.ipv4, asked.Quote()))
+			out.became(t, kind.about(v4, node1.ipv4, client.ipv4, packet.Layers{packet.UDP{Src: client.at(v4, 40000), Dst: node1.at(v4, 30080)}, without}))
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package bpf_test
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,9 +48,12 @@ func (o outcome) told(t testing.TB, why bpf.DropReason, icmp packet.Template) {
 	require.Equal(t, o.sent[6:12], o.Data[:6], "and to the MAC that it came from")
 	require.Equal(t, o.sent[:6], o.Data[6:12])
 	room, most := 28, 576 // of headers, RFC 1812 and RFC 4443
+	length := int(binary.BigEndian.Uint16(o.Data[l3+2:]))
 	if o.sent[l3]>>4 == 6 {
 		room, most = 48, 1280
+		length = 40 + int(binary.BigEndian.Uint16(o.Data[l3+4:]))
 	}
+	require.Equal(t, len(o.Data)-l3, length, "bytes that its header says it has")
 	o.became(t, icmp)
 	require.Equal(t, o.sent[l3:min(len(o.sent), l3+most-room)], o.Data[l3+room:], "the quote: %s", o.Packet)
 }

@@ -80,3 +80,18 @@ func TestSocketsLeaveSourceRangesToPackets(t *testing.T) {
 	}
 	require.Zero(t, r.counted(t, bpf.AtConnect, bpf.Balance, bpf.NoDrop))
 }
+
+// TestSocketsWithoutLocalBackend are refused at once, and counted as what they are: the service has backends, but none that they may use.
+func TestSocketsWithoutLocalBackend(t *testing.T) {
+	t.Parallel()
+	r := newSocketRig(t, 64)
+	for i, f := range families {
+		require.NoError(t, r.PutService(bpf.Service{
+			Frontend: bpf.Frontend{Addr: vip(f, 1), Protocol: bpf.TCP}, Backends: at(client.at(f, 53)), InternalLocal: true,
+		}))
+		s := open(t, r.pod, domains[f], unix.SOCK_STREAM, 0)
+		require.Error(t, s.connect(sockaddr(vip(f, 1), f)))
+		require.EqualValues(t, i+1, r.counted(t, bpf.AtConnect, bpf.Drop, bpf.NoLocalBackend))
+		require.Zero(t, r.counted(t, bpf.AtConnect, bpf.Drop, bpf.NoBackend))
+	}
+}
