@@ -58,7 +58,7 @@ func TestMistakesAreTold(t *testing.T) {
 		"program":            {"object: mirror_bpfel.o\nprogram: miror\nvectors: [{name: a}]", `x.yaml:2:10: there is no program "miror"; did you mean "mirror"?`},
 		"program of a step":  {one("{steps: [{program: paunt}]}"), `x.yaml:4:24: there is no program "paunt"; did you mean "paint"?`},
 		"steps and a packet": {one("{steps: [{}], packet: {hex: 00}}"), "x.yaml:4:13: a vector has steps, or a packet"},
-		"rejected program":   {"object: calls_bpfel.o\nprogram: refused\nvectors: [{packet: {hex: 00}}]", "testdata/calls_bpfel.o: the kernel rejects it: program refused: load program: permission denied"},
+		"rejected program":   {"object: calls_bpfel.o\nprogram: refused\nvectors: [{packet: {hex: 00}}]", "x.yaml:1:9: testdata/calls_bpfel.o: the kernel rejects it: program refused: load program: permission denied"},
 
 		"no input":             {fixtures(`{"retval": 1}`), "x.yaml:4:3: a fixture needs an input: a packet in base64"},
 		"nothing expected":     {fixtures(`{"input": "AAAA"}`), "x.yaml:4:3: this fixture expects nothing: give it expected or retval"},
@@ -80,6 +80,8 @@ func TestMistakesAreTold(t *testing.T) {
 		"layer":             {one("{packet: {tpc: {dst: 10.0.0.1}}}"), `x.yaml:4:15: there is no layer "tpc"; did you mean "tcp"?`},
 		"layer's field":     {one("{packet: {tcp: {dest: 10.0.0.1}}}"), `x.yaml:4:21: there is no field of tcp "dest"; did you mean "dst"?`},
 		"address":           {one("{packet: {tcp: {dst: 10.0.0.256}}}"), `x.yaml:4:26: an address and port belongs here, not "10.0.0.256"`},
+		"port":              {one("{packet: {tcp: {dst: 10.0.0.1:70000}}}"), "x.yaml:4:26: port 70000 is too large: at most 65535 fits"},
+		"port alone":        {one("{packet: {tcp: {dst: 70000}}}"), "x.yaml:4:26: port 70000 is too large: at most 65535 fits"},
 		"flags":             {one("{packet: {tcp: {dst: 10.0.0.1, flags: SYN|AKC}}}"), `x.yaml:4:43: TCP flags belongs here, not "SYN|AKC"`},
 		"number too large":  {one("{packet: {ipv4: {ttl: 256}}}"), "x.yaml:4:27: 256 is too large: at most 255 fits"},
 		"octal number":      {one("{packet: {ipv4: {ttl: 017}}}"), `x.yaml:4:27: "017" starts with a zero`},

@@ -1,6 +1,7 @@
 package vector
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -153,7 +154,11 @@ func readText[T any](w *written, what string, parse func(string) (T, error), int
 	if err != nil {
 		return err
 	}
-	if *into, err = parse(text); err != nil {
+	*into, err = parse(text)
+	if errors.Is(err, errPortTooLarge) {
+		return w.at.errorf("%w", err)
+	}
+	if err != nil {
 		return w.at.errorf("%s belongs here, not %q", what, text)
 	}
 	return nil
@@ -170,8 +175,18 @@ func parseEnd(text string) (netip.AddrPort, error) {
 	if inside, port, ok := strings.Cut(strings.TrimPrefix(text, "["), "]:"); ok { // IPv4 too: "[$address]:80" is of either family
 		text = net.JoinHostPort(inside, port)
 	}
-	return netip.ParseAddrPort(text)
+	end, err := netip.ParseAddrPort(text)
+	_, port, notBoth := net.SplitHostPort(text)
+	if notBoth != nil {
+		port = text
+	}
+	if number, notNumber := parseInteger(port); err != nil && notNumber == nil && number > math.MaxUint16 {
+		err = fmt.Errorf("port %d %w", number, errPortTooLarge)
+	}
+	return end, err
 }
+
+var errPortTooLarge = errors.New("is too large: at most 65535 fits")
 
 func parseMAC(text string) (net.HardwareAddr, error) {
 	mac, err := net.ParseMAC(text)

@@ -82,6 +82,10 @@ func (s *Suite) run(ctx context.Context, o Options, result *Result) (err error) 
 	}
 	defer func() { err = errors.Join(err, environment.Close()) }()
 	loaded, err := object.Load(s.configuration(o, environment, programs))
+	var input *InputError
+	if errors.As(err, &input) && input.File == object.Path {
+		return s.at("object").errorf("%w", err)
+	}
 	if err != nil {
 		return err
 	}
