@@ -49,7 +49,11 @@ func (c *matrixCommand) Run(ctx context.Context) error {
 		options.Out = filepath.Join(c.Out, fmt.Sprintf("run-%d", i+1))
 		result, err := c.once(ctx, options)
 		if result == nil {
-			return err
+			if len(runs) < 2 || ctx.Err() == nil {
+				return err
+			}
+			errs = []error{err} // Interrupted: those that ended are compared all the same.
+			break
 		}
 		runs, errs = append(runs, result), append(errs, err)
 	}
