@@ -13,13 +13,9 @@ import (
 
 // live sends the vectors that passed, and adds what became of them to the result, each under its name and "live".
 //
-// Before that all are run twice more by BPF_PROG_RUN: what the packets that come out differ in is left to chance, and not compared.
+// Before that all are run some times more by BPF_PROG_RUN: what the packets that come out differ in is left to chance, and not compared.
 func (r *runner) live(ctx context.Context, all [][]prepared, result *Result) (err error) {
-	first, err := r.rehearse(all)
-	if err != nil {
-		return err
-	}
-	second, err := r.rehearse(all)
+	rehearsed, err := r.rehearse(all)
 	if err != nil {
 		return err
 	}
@@ -37,7 +33,7 @@ func (r *runner) live(ctx context.Context, all [][]prepared, result *Result) (er
 		}
 		start := time.Now()
 		done := VectorResult{Name: tested.Name + " live"}
-		switch why := r.cannotSend(all[i], first[i], second[i]); {
+		switch why := r.cannotSend(all[i], rehearsed[i]); {
 		case tested.Failure != nil:
 			done.Skipped = "it fails by BPF_PROG_RUN"
 		case why != "":
@@ -46,7 +42,7 @@ func (r *runner) live(ctx context.Context, all [][]prepared, result *Result) (er
 			next := 0
 			r.act = func(p *prepared) (*Failure, error) {
 				next++
-				return w.compare(p, &first[i][next-1], &second[i][next-1])
+				return w.compare(p, &rehearsed[i][next-1])
 			}
 			if done.Failure, err = r.vector(all[i]); err == nil && done.Failure != nil {
 				err = r.keep(done.Name, done.Failure)
@@ -64,36 +60,66 @@ func (r *runner) live(ctx context.Context, all [][]prepared, result *Result) (er
 // mostRuns is how many runs of a vector are kept to be compared with.
 const mostRuns = 4096
 
-// rehearse runs all vectors by BPF_PROG_RUN, and keeps what comes out of each run; too many of a vector are cut off.
-func (r *runner) rehearse(all [][]prepared) (outcomes [][]Outcome, err error) {
-	defer func() { r.act = nil }()
-	for i := range all {
-		if err := r.begin(i); err != nil {
-			return nil, err
-		}
-		var kept []Outcome
-		r.act = func(p *prepared) (*Failure, error) {
-			err := r.buffers.run(p.program, &p.in)
-			if len(kept) <= mostRuns {
-				kept = append(kept, Outcome{Code: r.buffers.Code, Packet: bytes.Clone(r.buffers.Packet)})
-			}
-			return nil, err
-		}
-		if _, err := r.vector(all[i]); err != nil {
-			return nil, err
-		}
-		outcomes = append(outcomes, kept)
+// rehearsals is how often all vectors are run by BPF_PROG_RUN before they are sent: bytes that chance makes are the same in all of them once in 256^7.
+const rehearsals = 8
+
+// rehearsed is what a run ended in: the first time, and in what other times differed from that.
+type rehearsed struct {
+	Outcome
+	codes   bool   // the verdict is another at times
+	lengths bool   // the packet is of another length at times
+	chance  []bool // by byte of the packet: it is another at times
+}
+
+// again adds what the same run ended in another time.
+func (first *rehearsed) again(code uint32, packet []byte) {
+	first.codes = first.codes || code != first.Code
+	if len(packet) != len(first.Packet) {
+		first.lengths = true
+		return
 	}
-	return outcomes, nil
+	for i, b := range packet {
+		first.chance[i] = first.chance[i] || b != first.Packet[i]
+	}
+}
+
+// rehearse runs all vectors by BPF_PROG_RUN, time and again, and tells of each run of each vector what it ends in; too many of a vector are cut off.
+func (r *runner) rehearse(all [][]prepared) (runs [][]rehearsed, err error) {
+	defer func() { r.act = nil }()
+	runs = make([][]rehearsed, len(all))
+	for range rehearsals {
+		for i := range all {
+			if err := r.begin(i); err != nil {
+				return nil, err
+			}
+			next := 0
+			r.act = func(p *prepared) (*Failure, error) {
+				err := r.buffers.run(p.program, &p.in)
+				switch {
+				case next < len(runs[i]):
+					runs[i][next].again(r.buffers.Code, r.buffers.Packet)
+				case next <= mostRuns:
+					first := Outcome{Code: r.buffers.Code, Packet: bytes.Clone(r.buffers.Packet)}
+					runs[i] = append(runs[i], rehearsed{Outcome: first, chance: make([]bool, len(first.Packet))})
+				}
+				next++
+				return nil, err
+			}
+			if _, err := r.vector(all[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return runs, nil
 }
 
 // cannotSend says why a vector cannot be sent; nothing if it can.
-func (r *runner) cannotSend(steps []prepared, first, second []Outcome) string {
-	if len(first) > mostRuns {
+func (r *runner) cannotSend(steps []prepared, runs []rehearsed) string {
+	if len(runs) > mostRuns {
 		return fmt.Sprintf("it runs more than %d times", mostRuns)
 	}
-	for i := range first {
-		if first[i].Code != second[i].Code {
+	for i := range runs {
+		if runs[i].codes {
 			return fmt.Sprintf("run %d by BPF_PROG_RUN ends in another verdict each time", i+1)
 		}
 	}
@@ -203,27 +229,28 @@ func (w *wire) send(at *Attachment, frame []byte) (s sighting, err error) {
 }
 
 // compare sends what a step runs on, and says how what becomes of it differs from what BPF_PROG_RUN made of it.
-func (w *wire) compare(p *prepared, first, second *Outcome) (*Failure, error) {
+func (w *wire) compare(p *prepared, run *rehearsed) (*Failure, error) {
 	at, err := w.runner.suite.place(p)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(w.received.Expect(first.Packet), w.received.Expect(p.in.Packet)); err != nil {
+	if err := errors.Join(w.received.Expect(run.Packet), w.received.Expect(p.in.Packet)); err != nil {
 		return nil, err
 	}
 	seen, err := w.send(at, p.in.Packet)
 	if err != nil {
 		return nil, p.step.at("packet").errorf("%w", err)
 	}
-	want := fateOf(at.Hook, first.Code)
-	got, frame := seen.find(want, at.Hook, func(frame []byte) bool { return sameButChance(at.Hook, want, first.Packet, second.Packet, frame) })
-	verdict := VerdictOf(p.program.Type(), first.Code)
-	failure := &Failure{Program: p.program.Name, Sent: bytes.Clone(p.in.Packet), Want: bytes.Clone(first.Packet), Got: frame}
+	want := fateOf(at.Hook, run.Code)
+	same := func(frame []byte) bool { return run.same(at.Hook, want, frame) }
+	got, frame := seen.find(want, at.Hook, same)
+	verdict := VerdictOf(p.program.Type(), run.Code)
+	failure := &Failure{Program: p.program.Name, Sent: bytes.Clone(p.in.Packet), Want: bytes.Clone(run.Packet), Got: frame}
 	switch {
 	case want != got:
 		failure.Differences = fmt.Sprintf("BPF_PROG_RUN: %s, so it is %s; live: it is %s", verdict, want, got)
 		return failure, nil
-	case want == dropped || sameButChance(at.Hook, want, first.Packet, second.Packet, frame):
+	case want == dropped || same(frame):
 		return nil, nil
 	}
 	failure.Differences = fmt.Sprintf("BPF_PROG_RUN and live: it is %s, as another packet", want)
@@ -293,21 +320,21 @@ func (s *sighting) find(want fate, hook Hook, like func([]byte) bool) (fate, []b
 	return dropped, nil
 }
 
-// sameButChance compares a frame with what came out of two runs, but for the bytes in which those differ. What TC redirects to a neighbour gets
-// its MACs after the program.
-func sameButChance(hook Hook, want fate, first, second, got []byte) bool {
-	if len(first) != len(second) {
+// same tells whether a frame is the packet that came out, but for the bytes that chance makes. What TC redirects to a neighbour gets its MACs after the
+// program.
+func (first *rehearsed) same(hook Hook, want fate, frame []byte) bool {
+	if first.lengths {
 		return true // nothing about it is certain
 	}
-	if len(first) != len(got) {
+	if len(first.Packet) != len(frame) {
 		return false
 	}
 	from := 0
 	if hook != XDP && want == redirected {
-		from = min(12, len(got))
+		from = min(12, len(frame))
 	}
-	for i := from; i < len(got); i++ {
-		if got[i] != first[i] && first[i] == second[i] {
+	for i := from; i < len(frame); i++ {
+		if frame[i] != first.Packet[i] && !first.chance[i] {
 			return false
 		}
 	}
