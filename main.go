@@ -88,7 +88,7 @@ type doctorCommand struct {
 	JSON bool `help:"Print JSON."`
 }
 
-func (c *doctorCommand) Run(ctx context.Context) error {
+func (c *doctorCommand) Run() error {
 	if os.Geteuid() != 0 {
 		return errNeedsRoot
 	}

@@ -34,18 +34,18 @@ func flowsOf(t testing.TB, node *bpf.Node, client netip.AddrPort) (its []bpf.Flo
 	return its
 }
 
-// flowFrom is the one flow that a client opened by way of a node, both directions.
-func flowFrom(t testing.TB, node *bpf.Node, client netip.AddrPort) (forward, reply bpf.Flow) {
+// flowFrom is the one flow that a client opened by way of a node, which mirrors that of its answers.
+func flowFrom(t testing.TB, node *bpf.Node, client netip.AddrPort) bpf.Flow {
 	t.Helper()
 	flows := flowsOf(t, node, client)
 	require.Len(t, flows, 2)
-	forward, reply = flows[0], flows[1]
+	forward, reply := flows[0], flows[1]
 	if forward.Reply {
 		forward, reply = reply, forward
 	}
 	require.Equal(t, forward.To.Reverse(), reply.Tuple)
 	require.Equal(t, forward.State, reply.State)
-	return forward, reply
+	return forward
 }
 
 // S14: the life of a connection as conntrack tells it: who opens it, who closes it
@@ -98,7 +98,7 @@ func TestConnectionLife(t *testing.T) {
 				from := conn.LocalAddr().(*net.TCPAddr).AddrPort()
 				c.end(t, conn, server)
 
-				flow, _ := flowFrom(t, node, from)
+				flow := flowFrom(t, node, from)
 				require.Equal(t, c.want, flow.State)
 				require.NotZero(t, bpf.DefaultTimeouts.Of(flow))
 

@@ -24,11 +24,11 @@ type element struct {
 	_     uint32
 	key   unsafe.Pointer
 	value unsafe.Pointer // or the next key
-	flags uint64
+	_     uint64         // flags: an update makes the entry or changes it
 }
 
-func mapCall(command uintptr, m *ebpf.Map, key, value []byte, flags uint64) error {
-	e := element{fd: uint32(m.FD()), key: pointer(key), value: pointer(value), flags: flags}
+func mapCall(command uintptr, m *ebpf.Map, key, value []byte) error {
+	e := element{fd: uint32(m.FD()), key: pointer(key), value: pointer(value)}
 	_, _, errno := unix.Syscall(unix.SYS_BPF, command, uintptr(unsafe.Pointer(&e)), unsafe.Sizeof(e))
 	runtime.KeepAlive(m)
 	if errno != 0 {

@@ -124,7 +124,7 @@ func (p *perCPU) remember() error {
 		if allZero(value) {
 			continue // as it is made
 		}
-		if err := mapCall(mapUpdate, before, p.table.key(s, i), value, 0); err != nil {
+		if err := mapCall(mapUpdate, before, p.table.key(s, i), value); err != nil {
 			return p.table.wrap("remembering", err)
 		}
 	}

@@ -75,7 +75,7 @@ func (t *table) size() int { return t.slot * t.cpus }
 // get reads an entry; found is false if there is none.
 func (t *table) get(key []byte) (value []byte, found bool, err error) {
 	value = make([]byte, t.size())
-	err = mapCall(mapLookup, t.m, key, value, 0)
+	err = mapCall(mapLookup, t.m, key, value)
 	if errors.Is(err, unix.ENOENT) {
 		return nil, false, nil
 	}
@@ -83,7 +83,7 @@ func (t *table) get(key []byte) (value []byte, found bool, err error) {
 }
 
 func (t *table) put(key, value []byte) error {
-	return t.wrap("writing", mapCall(mapUpdate, t.m, key, value, 0))
+	return t.wrap("writing", mapCall(mapUpdate, t.m, key, value))
 }
 
 // remove takes an entry away; an array's becomes zero.
@@ -91,7 +91,7 @@ func (t *table) remove(key []byte) error {
 	if kindOf(t.m.Type()) == array {
 		return t.put(key, make([]byte, t.size()))
 	}
-	err := mapCall(mapDelete, t.m, key, nil, 0)
+	err := mapCall(mapDelete, t.m, key, nil)
 	if errors.Is(err, unix.ENOENT) {
 		err = nil
 	}
@@ -186,7 +186,7 @@ func (t *table) readEach() (state, error) {
 	next := make([]byte, t.m.KeySize())
 	var key []byte
 	for {
-		err := mapCall(mapNextKey, t.m, key, next, 0)
+		err := mapCall(mapNextKey, t.m, key, next)
 		if errors.Is(err, unix.ENOENT) {
 			return s, nil
 		}
