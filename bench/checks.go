@@ -92,19 +92,18 @@ func (s taken) check(when string) Check {
 // trust measures how fast frames can be made ("generator", packets/s), and one
 // datapath twice, as if it were two (A/A).
 func (r *run) trust(ctx context.Context) (err error) {
-	ceiling, err := generatorAlone(ctx, usual, r.cpu)
+	fastest := everyRow[0]
+	through := func() (*side, error) {
+		return throughDatapath(ctx, fastest.name, fastest.datapath(usual), usual, r.cpu)
+	}
+	alone := func() (*side, error) { return generatorAlone(ctx, usual, r.cpu) }
+	sides, err := atOnce([]func() (*side, error){alone, through, through})
+	defer func() { err = errors.Join(err, closeAll(sides)) }()
 	if err != nil {
 		return err
 	}
-	sides := []*side{ceiling}
-	defer func() { err = errors.Join(err, closeAll(sides)) }()
-	fastest := everyRow[0]
-	for range 2 {
-		s, err := throughDatapath(ctx, fastest.name, fastest.datapath(usual), usual, r.cpu)
-		if err != nil {
-			return err
-		}
-		sides = append(sides, s)
+	ceiling := sides[0]
+	for _, s := range sides[1:] {
 		if err := s.warmUp(ctx); err != nil {
 			return err
 		}

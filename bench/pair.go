@@ -57,7 +57,8 @@ func twoHosts() (t topo.Topology) {
 
 // bringUpPairs readies all pairs. Those that are up are returned with an error too, to
 // be closed.
-func (r *run) bringUpPairs(ctx context.Context, benchmark string, offloads bool, serve func(conn int) error) (up []*pair, err error) {
+func (r *run) bringUpPairs(ctx context.Context, benchmark string, offloads bool, serve func(conn int) error) ([]*pair, error) {
+	var ups []func() (*pair, error)
 	for _, d := range pairs {
 		params := map[string]string{"datapath": d.datapath, "path": d.path, "mode": "inline", "family": "ipv4"}
 		if d.through != nil {
@@ -66,22 +67,24 @@ func (r *run) bringUpPairs(ctx context.Context, benchmark string, offloads bool,
 				continue
 			}
 		}
-		r.say(fmt.Sprintf("%s: bringing up %s, %s", benchmark, d.datapath, d.path))
 		topology := d.topology()
 		topology.Offloads = offloads
-		p := &pair{name: d.datapath + " " + d.path, params: params}
-		network, err := p.up(ctx, topology, d.through)
-		if err != nil {
-			return up, fmt.Errorf("bench: %s: %w", p.name, err)
-		}
-		p.client, _ = network.Machine(d.client)
-		p.server, _ = network.Machine(d.server)
-		if p.port, err = listen(p.server, r.cpu, serve); err != nil {
-			return up, errors.Join(err, p.close())
-		}
-		up = append(up, p)
+		ups = append(ups, func() (*pair, error) {
+			p := &pair{name: d.datapath + " " + d.path, params: params}
+			network, err := p.up(ctx, topology, d.through)
+			if err != nil {
+				return nil, fmt.Errorf("bench: %s: %w", p.name, err)
+			}
+			p.client, _ = network.Machine(d.client)
+			p.server, _ = network.Machine(d.server)
+			if p.port, err = listen(p.server, r.cpu, serve); err != nil {
+				return nil, errors.Join(err, p.close())
+			}
+			return p, nil
+		})
 	}
-	return up, nil
+	r.say(fmt.Sprintf("%s: bringing up %d pairs", benchmark, len(ups)))
+	return atOnce(ups)
 }
 
 func (p *pair) up(ctx context.Context, topology topo.Topology, through harness.Datapath) (*topo.Network, error) {

@@ -39,7 +39,7 @@ func (s sample) loss() error {
 // of the time, has less to do with the sample that follows.
 func (w *wire) warm(ctx context.Context) error {
 	_, err := w.run(ctx, func(_ time.Time, send func(uint32) error) error {
-		return send(uint32(min(w.flows, 2048)))
+		return send(uint32(min(w.flows, 1024)))
 	})
 	return err
 }

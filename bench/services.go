@@ -55,12 +55,7 @@ func (p plan) firstAndLater(ctx context.Context, results *Results, benchmark str
 	p.say(benchmark + ": bringing up XDP and iptables")
 	t := kinds[0]
 	t.services = 1
-	empty, err := emptyPath(ctx, t, cpu)
-	if err != nil {
-		return err
-	}
-	sides := []*side{empty}
-	defer func() { err = errors.Join(err, closeAll(sides)) }()
+	ups := []func() (*side, error){func() (*side, error) { return emptyPath(ctx, t, cpu) }}
 	for _, t := range kinds {
 		for _, d := range []struct {
 			name     string
@@ -69,14 +64,22 @@ func (p plan) firstAndLater(ctx context.Context, results *Results, benchmark str
 			{"xdp", ebpf.Datapath(ebpf.WithoutTrace(), ebpf.WithMapSizes(bpf.MapSizes{Services: 65536}))},
 			{"iptables", iptables.Datapath()},
 		} {
-			s, err := throughDatapath(ctx, d.name, d.datapath, t, cpu)
-			if err != nil {
-				return fmt.Errorf("bench: %d services with %d backends: %w", t.services, t.backends, err)
-			}
-			name(t, s.params)
-			sides = append(sides, s)
+			ups = append(ups, func() (*side, error) {
+				s, err := throughDatapath(ctx, d.name, d.datapath, t, cpu)
+				if err != nil {
+					return nil, fmt.Errorf("bench: %d services with %d backends: %w", t.services, t.backends, err)
+				}
+				name(t, s.params)
+				return s, nil
+			})
 		}
 	}
+	sides, err := atOnce(ups)
+	defer func() { err = errors.Join(err, closeAll(sides)) }()
+	if err != nil {
+		return err
+	}
+	empty := sides[0]
 
 	first, later := map[*side][]float64{}, map[*side][]float64{}
 	err = p.interleave(sides, benchmark, func(s *side) error {

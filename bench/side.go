@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/skbench/skbench/bpf"
 	"github.com/skbench/skbench/harness"
@@ -91,24 +95,19 @@ func family(f topo.Family) string {
 // cannot run are left out, and absent tells of each. Sides that are up are returned
 // with an error too, to be closed.
 func (p plan) bringUp(ctx context.Context, t traffic, rows []row, cpu int, absent func(row, string)) (sides []*side, err error) {
-	p.say("bringing up the empty path")
-	empty, err := emptyPath(ctx, t, cpu)
-	if err != nil {
-		return nil, err
-	}
-	sides = append(sides, empty)
+	names, ups := []string{"the empty path"}, []func() (*side, error){func() (*side, error) { return emptyPath(ctx, t, cpu) }}
 	for _, row := range rows {
 		datapath := row.datapath(t)
 		if reason := lacking(datapath); reason != "" {
 			absent(row, reason)
 			continue
 		}
-		p.say("bringing up " + row.name)
-		s, err := throughDatapath(ctx, row.name, datapath, t, cpu)
-		if err != nil {
-			return sides, fmt.Errorf("%s: %w", row.name, err)
-		}
-		sides = append(sides, s)
+		names = append(names, row.name)
+		ups = append(ups, func() (*side, error) { return throughDatapath(ctx, row.name, datapath, t, cpu) })
+	}
+	p.say("bringing up " + strings.Join(names, ", "))
+	if sides, err = atOnce(ups); err != nil {
+		return sides, err
 	}
 	for _, s := range sides {
 		if err := s.warmUp(ctx); err != nil {
@@ -116,6 +115,28 @@ func (p plan) bringUp(ctx context.Context, t traffic, rows []row, cpu int, absen
 		}
 	}
 	return sides, nil
+}
+
+// atOnce brings up so many at a time as there are CPUs, since most of it is waiting for the
+// kernel. Those that are up are returned in their order, with an error too, to be closed.
+func atOnce[S any](ups []func() (S, error)) (up []S, err error) {
+	all, ok := make([]S, len(ups)), make([]bool, len(ups))
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	for i, bringUp := range ups {
+		group.Go(func() (err error) {
+			all[i], err = bringUp()
+			ok[i] = err == nil
+			return err
+		})
+	}
+	err = group.Wait()
+	for i := range all {
+		if ok[i] {
+			up = append(up, all[i])
+		}
+	}
+	return up, err
 }
 
 // generatorAlone is the wire without a way back: the NIC under test drops every frame.
@@ -161,7 +182,7 @@ func emptyPath(ctx context.Context, t traffic, cpu int) (*side, error) {
 func throughDatapath(ctx context.Context, name string, d harness.Datapath, t traffic, cpu int) (*side, error) {
 	lab, err := harness.New(ctx, t.topology(), d, harness.Unobserved())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("bench: the %s side: %w", name, err)
 	}
 	s := &side{name: name, params: t.params(name), close: lab.Close, forget: lab.Forget}
 	if err := lab.Serve(ctx, t.served()); err != nil {
