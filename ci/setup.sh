@@ -30,11 +30,12 @@ fail() {
 	exit 1
 }
 
+# shellcheck disable=SC2016 # PATH is for the user's shell
 command -v go >/dev/null ||
 	fail 'skbench needs Go (https://go.dev/dl); if it is installed, it is not in the PATH: under sudo, use: sudo env "PATH=$PATH" make'
 go list -m >/dev/null # Says so itself when this Go is too old for go.mod.
 
-commands= packages=
+commands='' packages=''
 for need in $needs; do
 	[ -e "${need%:*}" ] || command -v "${need%:*}" >/dev/null && continue
 	commands="$commands ${need%:*}"
