@@ -204,6 +204,9 @@ func (r *rig) deliver(t testing.TB, at hook, sent *packet.Packet) outcome {
 	t.Helper()
 	out := r.run(t, at, sent.Data)
 	require.NoError(t, packet.VerifyChecksums(out.Packet), "%s\nbecame %s", sent, out.Packet)
+	if lengthOf(sent.Data) == len(sent.Data) {
+		require.Equal(t, len(out.Data), lengthOf(out.Data), "the length that the header of %s says", out.Packet)
+	}
 	cookie, found := out.Packet.Cookie()
 	require.True(t, found, "the cookie of %s", out.Packet)
 	require.Equal(t, r.cookie, cookie)
