@@ -90,7 +90,7 @@ var benchmarks = []benchmark{
 	}},
 	{"latency", "latency", true, 40, func(ctx context.Context, r *run) error { return r.latency(ctx) }},
 	{"program", "program", true, 20, func(ctx context.Context, r *run) error { return r.programs(ctx) }},
-	{"lab", "lab", true, 300, func(ctx context.Context, r *run) error { return r.labs(ctx) }},
+	{"lab", "lab", true, 500, func(ctx context.Context, r *run) error { return r.labs(ctx) }},
 	{"throughput", "throughput", true, 60, func(ctx context.Context, r *run) error { return r.throughput(ctx) }},
 }
 
