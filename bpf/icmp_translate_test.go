@@ -332,3 +332,17 @@ func TestErrorAboutUDPWithoutChecksum(t *testing.T) {
 		})
 	}
 }
+
+// TestErrorAboutExtensions quotes a request that has an extension header before its ports.
+func TestErrorAboutExtensions(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t, bpf.UDP, node1.at(v6, 30080), remote.at(v6, 80))
+	asked := r.send(t, r.xdp(), client, node1, packet.IPv6Extension{}, packet.UDP{Src: client.at(v6, 40000), Dst: node1.at(v6, 30080)})
+	for _, kind := range troubles {
+		t.Run(kind.name, func(t *testing.T) {
+			out := r.error(t, r.xdp(), node2, node1, kind.about(v6, remote.ipv6, node1.ipv6, asked.Quote()))
+			out.became(t, kind.about(v6, node1.ipv6, client.ipv6, packet.UDP{Src: client.at(v6, 40000), Dst: node1.at(v6, 30080)}))
+		})
+	}
+}
