@@ -14,7 +14,7 @@ import (
 // Proof describes how the method itself is measured: one datapath is compared with
 // itself, and with itself slowed down, again and again.
 //
-//	err := bench.Proof{Datapath: "xdp", Slower: 0.1, Comparisons: 100, Samples: 10, Duration: 20 * time.Millisecond}.
+//	err := bench.Proof{Datapath: "xdp", Slower: 0.1, Comparisons: 100, Samples: 100, Duration: 10 * time.Millisecond}.
 //		Run(ctx, say, func(c bench.Comparison) error { … })
 type Proof struct {
 	Datapath    string  // "xdp" or "tc"
