@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -152,22 +149,6 @@ func (s *sessions) went(t testing.TB, since *bpf.SessionMetrics) map[bpf.Message
 	}
 	*since = now
 	return messages
-}
-
-// segmentsDropped counts those that found pod b's receive buffers full.
-func (s *sessions) segmentsDropped(t testing.TB) (number string) {
-	t.Helper()
-	machine, _ := s.network.Machine("b")
-	require.NoError(t, machine.Do(func() error {
-		data, err := os.ReadFile("/proc/thread-self/net/netstat")
-		lines := strings.Split(string(data), "\n") // names, then values
-		if at := slices.Index(strings.Fields(lines[0]), "TCPRcvQDrop"); at >= 0 {
-			number = strings.Fields(lines[1])[at]
-		}
-		return err
-	}))
-	require.NotEmpty(t, number)
-	return number
 }
 
 // peers are where pod a's sessions lead: what TCP does there must be what happens here.
