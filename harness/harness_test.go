@@ -138,6 +138,8 @@ func TestFailuresTellWhatHappened(t *testing.T) {
 	require.Contains(t, said, `did not pass "node1/eth0 out"`)
 	said = failure(t, func(t testing.TB) { lab.Trace(t, sent).Never(t, "node1/lxc-web") })
 	require.Contains(t, said, `passed "node1/lxc-web"`)
+	said = failure(t, func(t testing.TB) { client.Get(t, web.AddrPort(8080)) })
+	require.Contains(t, said, "connection refused\ncapture: ")
 	said = failure(t, func(t testing.TB) { web.ExpectNone(t, packet.TCP{Dst: web.AddrPort(80)}) })
 	require.Contains(t, said, "must not")
 }
@@ -209,14 +211,22 @@ func TestMistakesAreNamed(t *testing.T) {
 	t.Parallel()
 	lab := harness.Start(t, topo.Cluster(1), kernel{})
 	sent := lab.Pod("web-on-node1").Send(t, packet.UDP{Dst: lab.Node("node1").AddrPort(9)})
+	lab.Trace(t, sent).Passed(t, "node1/lxc-web in")
 	for name, c := range map[string]struct {
 		call func(testing.TB)
 		says string
 	}{
-		"no such pod":     {func(t testing.TB) { lab.Pod("web-on-node9").Expect(t, packet.TCP{}) }, `no pod "web-on-node9"`},
-		"not a pod":       {func(t testing.TB) { lab.Pod("node1").Expect(t, packet.TCP{}) }, `"node1" is a node`},
-		"no such device":  {func(t testing.TB) { lab.Trace(t, sent).Never(t, "node1/eht0 in") }, "eht0"},
-		"no such machine": {func(t testing.TB) { lab.Trace(t, sent).Never(t, "nod1 netfilter") }, "nod1"},
+		"no such pod":           {func(t testing.TB) { lab.Pod("web-on-node9").Expect(t, packet.TCP{}) }, `no pod "web-on-node9"`},
+		"not a pod":             {func(t testing.TB) { lab.Pod("node1").Expect(t, packet.TCP{}) }, `"node1" is a node`},
+		"no such device":        {func(t testing.TB) { lab.Trace(t, sent).Never(t, "node1/eht0 in") }, "eht0"},
+		"no such machine":       {func(t testing.TB) { lab.Trace(t, sent).Never(t, "nod1 netfilter") }, "nod1"},
+		"a device of netfilter": {func(t testing.TB) { lab.Trace(t, sent).Never(t, "node1/eth0 netfilter") }, `write "node1 netfilter"`},
+		"netfilter of a pod":    {func(t testing.TB) { lab.Trace(t, sent).Never(t, "web-on-node1 netfilter nat") }, "web-on-node1 is a pod"},
+		"a capture's device":    {func(t testing.TB) { lab.Trace(t, sent).Never(t, "node1 in") }, `write "node1/eth0 in"`},
+		"a machine alone":       {func(t testing.TB) { lab.Trace(t, sent).Never(t, "node1") }, `passed "node1" (as "node1/lxc-web in")`},
+		"sent to no such pod": {func(t testing.TB) {
+			lab.Node("node1").Send(t, packet.UDP{Dst: lab.Pod("wbe").AddrPort(9)})
+		}, `no pod "wbe"`},
 	} {
 		t.Run(name, func(t *testing.T) { require.Contains(t, failure(t, c.call), c.says) })
 	}

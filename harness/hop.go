@@ -35,9 +35,16 @@ func (h Hop) String() string {
 	return s
 }
 
-// matches says whether the hop's text begins with the pattern's words.
+// matches says whether the hop's text begins with the pattern's words, or the hop is
+// on the machine that the pattern names alone.
 func (h Hop) matches(pattern string) bool {
-	return strings.HasPrefix(h.String()+" ", pattern+" ")
+	return h.Machine == pattern || strings.HasPrefix(h.String()+" ", pattern+" ")
+}
+
+// at says whether the hop's text after its place begins with the words.
+func (h Hop) at(words string) bool {
+	_, after, _ := strings.Cut(h.String(), " ")
+	return strings.HasPrefix(after+" ", words+" ")
 }
 
 // headers prints what the hop shows of the packet, as far as it can be read.

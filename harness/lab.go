@@ -51,6 +51,7 @@ type core struct {
 	services []Service
 	sockets  map[string]*socket.Process // by machine, started when first needed
 	lastSent uint64                     // cookie
+	unknown  error                      // the machine that a test asked an address of and that is not there
 }
 
 type options struct {

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -54,14 +55,31 @@ func (c *core) machineNames() (names []string) {
 	return names
 }
 
+// explain adds to an error that a machine was asked for which the lab does not have:
+// then the address that was used is none.
+func (c *core) explain(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unknown == nil || errors.Is(err, c.unknown) {
+		return err
+	}
+	return fmt.Errorf("%w\n%w", err, c.unknown)
+}
+
 // Name is the machine's name in the topology.
 func (m *Machine) Name() string { return m.name }
 
 // Network is the machine as the topology made it: its devices, namespaces, links.
 func (m *Machine) Network() *topo.Machine { return m.net }
 
-// Addr is the machine's own address of the lab's family.
+// Addr is the machine's own address of the lab's family. Of a machine that the lab
+// does not have it is no address, and what is sent there says so.
 func (m *Machine) Addr() netip.Addr {
+	if m.err != nil {
+		m.lab.mu.Lock()
+		defer m.lab.mu.Unlock()
+		m.lab.unknown = m.err
+	}
 	return m.lab.addrs[m.name].of(m.lab.family)
 }
 
@@ -81,7 +99,7 @@ func (m *Machine) Send(t testing.TB, template packet.Template) *packet.Packet {
 	t.Helper()
 	p, err := m.send(template)
 	if err != nil {
-		t.Fatalf("send from %s: %v", m.name, err)
+		t.Fatalf("send from %s: %v", m.name, m.lab.explain(err))
 	}
 	return p
 }

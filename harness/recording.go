@@ -74,6 +74,18 @@ func (r *recording) hopsOf(cookie uint64) []Hop {
 	return hops
 }
 
+// onDevices tells whether hops of this text, without the place, were seen on devices.
+func (r *recording) onDevices(at string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, hops := range r.hops {
+		if slices.ContainsFunc(hops, func(h Hop) bool { return h.Device != "" && h.at(at) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // captured returns all frames so far.
 func (r *recording) captured() []topo.Frame {
 	r.mu.Lock()

@@ -56,7 +56,7 @@ func (m *Machine) Dial(t testing.TB, network string, to netip.AddrPort) net.Conn
 	defer cancel()
 	conn, err := m.DialContext(ctx, network, to.String())
 	if err != nil {
-		t.Fatalf("dial from %s: %v%s", m.name, err, m.lab.captureNote(t))
+		t.Fatalf("dial from %s: %v\n%s", m.name, m.lab.explain(err), m.lab.captureNote(t))
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn
@@ -122,12 +122,12 @@ func (m *Machine) Get(t testing.TB, to netip.AddrPort) string {
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		t.Fatalf("from %s: %v%s", m.name, err, m.lab.captureNote(t))
+		t.Fatalf("from %s: %v\n%s", m.name, m.lab.explain(err), m.lab.captureNote(t))
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		t.Fatalf("from %s: %v%s", m.name, err, m.lab.captureNote(t))
+		t.Fatalf("from %s: %v\n%s", m.name, m.lab.explain(err), m.lab.captureNote(t))
 	}
 	return string(body)
 }
@@ -138,7 +138,7 @@ func (m *Machine) Ping(t testing.TB, to netip.Addr) time.Duration {
 	t.Helper()
 	took, err := m.ping(t.Context(), to)
 	if err != nil {
-		t.Fatalf("ping %s from %s: %v%s", to, m.name, err, m.lab.captureNote(t))
+		t.Fatalf("ping %s from %s: %v\n%s", to, m.name, m.lab.explain(err), m.lab.captureNote(t))
 	}
 	return took
 }

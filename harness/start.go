@@ -29,7 +29,9 @@ func Start(t testing.TB, topology topo.Topology, datapath Datapath, opts ...Opti
 	t.Cleanup(func() {
 		lab.checkRecording(t)
 		if t.Failed() && !lab.captured.Load() {
-			t.Log(lab.captureNote(t))
+			if note := lab.captureNote(t); note != "" {
+				t.Log(note)
+			}
 		}
 		if err := lab.Close(); err != nil {
 			t.Errorf("close the lab: %v", err)
@@ -106,7 +108,7 @@ func (l *Lab) Frames(t testing.TB) []topo.Frame {
 	return l.recording.captured()
 }
 
-// captureNote writes all captured frames to a file and says where it is.
+// captureNote writes all captured frames to a file and says where it is, empty where nothing was captured.
 func (l *Lab) captureNote(t testing.TB) string {
 	frames := l.recording.captured()
 	if len(frames) == 0 {

@@ -33,7 +33,8 @@ func (tr *Trace) Hops() []Hop { return tr.lab.recording.hopsOf(tr.cookie) }
 
 // Passed fails the test unless the packet takes these hops in this order, others
 // between them allowed. A hop is named by the first words of its text:
-// "node1/eth0", "node1/eth0 xdp TX", "node1 netfilter".
+// "node1/eth0", "node1/eth0 xdp TX", "node1 netfilter"; a machine alone, "node1", is
+// any hop there.
 func (tr *Trace) Passed(t testing.TB, hops ...string) *Trace {
 	t.Helper()
 	tr.lab.checkPatterns(t, hops)
@@ -120,6 +121,9 @@ func (tr *Trace) String() string {
 	return b.String()
 }
 
+// isNetfilter tells whether what follows the place in a hop's text is netfilter.
+func isNetfilter(at string) bool { return strings.HasPrefix(at+" ", "netfilter ") }
+
 // checkPatterns fails the test for a hop that cannot be seen in this lab, so that
 // Never is not true by a slip of the pen.
 func (l *Lab) checkPatterns(t testing.TB, patterns []string) {
@@ -128,6 +132,7 @@ func (l *Lab) checkPatterns(t testing.TB, patterns []string) {
 		where, at, _ := strings.Cut(pattern, " ")
 		machine, device, named := strings.Cut(where, "/")
 		m, ok := l.network.Machine(machine)
+		_, watched := l.watches[machine]
 		switch {
 		case !ok:
 			t.Fatalf("hop %q: the lab has no machine %q: it has %s", pattern, machine, strings.Join(l.machineNames(), ", "))
@@ -135,8 +140,15 @@ func (l *Lab) checkPatterns(t testing.TB, patterns []string) {
 			if _, err := m.Device(device); err != nil {
 				t.Fatalf("hop %q: %v", pattern, err)
 			}
-		case strings.HasPrefix(at, "netfilter") && !l.observed:
+			if isNetfilter(at) {
+				t.Fatalf("hop %q: netfilter is the whole machine's: write %q", pattern, machine+" "+at)
+			}
+		case isNetfilter(at) && !l.observed:
 			t.Fatalf("hop %q: netfilter is not observed in this lab: start it without harness.Unobserved", pattern)
+		case isNetfilter(at) && !watched:
+			t.Fatalf("hop %q: netfilter is observed on nodes, and %s is a %s: name a node", pattern, machine, m.Kind())
+		case at != "" && l.recording.onDevices(at):
+			t.Fatalf("hop %q: such a hop is on a device: write %q, or another device", pattern, machine+"/"+topo.NIC+" "+at)
 		}
 	}
 }

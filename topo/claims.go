@@ -59,7 +59,10 @@ func (c *claims) underlay(who, name string, ipv4, ipv6 netip.Addr, mac net.Hardw
 }
 
 func (c *claims) address(who string, family Family, ip netip.Addr) error {
-	if !ip.IsValid() || familyOf(ip) != family || ip.IsMulticast() || ip.IsUnspecified() || ip.Zone() != "" {
+	if !ip.IsValid() {
+		return fmt.Errorf("%s has no %s address: give it one, or let Topology.AddNode, AddPod or AddHost do it", who, family)
+	}
+	if familyOf(ip) != family || ip.IsMulticast() || ip.IsUnspecified() || ip.Zone() != "" {
 		return fmt.Errorf("%s has %q for its %s address: give it one", who, ip, family)
 	}
 	if other, taken := c.addresses[ip]; taken {

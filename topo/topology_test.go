@@ -150,7 +150,7 @@ func TestValidateNamesTheThingAndTheMend(t *testing.T) {
 		{"wrong family", func(t *topo.Topology) { t.Hosts[0].IPv6 = topo.HostIPv4(1) },
 			`host client has "172.31.0.1" for its IPv6 address: give it one`},
 		{"no address", func(t *topo.Topology) { t.Nodes[0].IPv4 = netip.Addr{} },
-			`node node1 has "invalid IP" for its IPv4 address: give it one`},
+			`node node1 has no IPv4 address: give it one, or let Topology.AddNode, AddPod or AddHost do it`},
 		{"same MAC", func(t *topo.Topology) { t.Hosts[0].MAC = t.Nodes[0].MAC },
 			"node node1 and host client have the same MAC 02:01:00:00:00:01: give one of them another"},
 		{"no MAC", func(t *topo.Topology) { t.Pods[0].DeviceMAC = nil },
