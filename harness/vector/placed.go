@@ -17,9 +17,9 @@ type Placed struct {
 // Place puts the suite's object on a machine, with maps of its own, and attaches its programs where the suite says under attach. Devices in constants and
 // maps are the machine's. Neither the suite's network nor its vectors have a part in it.
 func (s *Suite) Place(machine *topo.Machine, o Options) (*Placed, error) {
-	object, err := Open(s.path(s.Object))
+	object, err := s.open()
 	if err != nil {
-		return nil, s.at("object").errorf("%w", err)
+		return nil, err
 	}
 	index := func(name string) (uint32, error) {
 		d, err := machine.Device(name)
@@ -30,7 +30,7 @@ func (s *Suite) Place(machine *topo.Machine, o Options) (*Placed, error) {
 	for _, a := range s.Attach {
 		c.Programs = append(c.Programs, a.Program)
 	}
-	loaded, err := object.Load(c)
+	loaded, err := s.load(object, c)
 	if err != nil {
 		return nil, err
 	}

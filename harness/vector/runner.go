@@ -65,12 +65,9 @@ func (s *Suite) Run(ctx context.Context, o Options) *Result {
 
 // run makes the environment and everything in it, and lets a thread of it run the vectors.
 func (s *Suite) run(ctx context.Context, o Options, result *Result) (err error) {
-	if s.Object == "" {
-		return s.at("object").errorf("the suite names no object: give it the path of an ELF file")
-	}
-	object, err := Open(s.path(s.Object))
+	object, err := s.open()
 	if err != nil {
-		return s.at("object").errorf("%w", err)
+		return err
 	}
 	programs, err := s.programs(object)
 	if err != nil {
@@ -81,11 +78,7 @@ func (s *Suite) run(ctx context.Context, o Options, result *Result) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, environment.Close()) }()
-	loaded, err := object.Load(s.configuration(o, environment, programs))
-	var input *InputError
-	if errors.As(err, &input) && input.File == object.Path {
-		return s.at("object").errorf("%w", err)
-	}
+	loaded, err := s.load(object, s.configuration(o, environment, programs))
 	if err != nil {
 		return err
 	}
@@ -107,6 +100,28 @@ func (s *Suite) run(ctx context.Context, o Options, result *Result) (err error) 
 		}
 		return errors.Join(r.run(ctx, result), r.timers.close(), r.printed.close(), r.tables.close())
 	})
+}
+
+// open reads the suite's object.
+func (s *Suite) open() (*Object, error) {
+	if s.Object == "" {
+		return nil, s.at("object").errorf("the suite names no object: give it the path of an ELF file")
+	}
+	object, err := Open(s.path(s.Object))
+	if err != nil {
+		return nil, s.at("object").errorf("%w", err)
+	}
+	return object, nil
+}
+
+// load loads the object. What is wrong with it is told with the place where the suite names it.
+func (s *Suite) load(object *Object, c Configuration) (*Loaded, error) {
+	loaded, err := object.Load(c)
+	var input *InputError
+	if errors.As(err, &input) && input.File == object.Path {
+		return nil, s.at("object").errorf("%w", err)
+	}
+	return loaded, err
 }
 
 // stay keeps the calling thread on the CPU that it is on, so that what a program counts per CPU is found there.

@@ -79,6 +79,32 @@ func TestMistakes(t *testing.T) {
 	require.NoError(t, forwarder.Close())
 }
 
+// A program that the kernel rejects is told with the line that names its object, as by BPF_PROG_RUN; so is that no object is named.
+func TestObjectsThatCannotBeLoaded(t *testing.T) {
+	calls, err := filepath.Abs("../../vector/testdata/calls_bpfel.o")
+	require.NoError(t, err)
+	network, err := topo.Up(t.Context(), topo.Cluster(1))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, network.Close()) })
+	const attach = "attach: [{program: refused, device: eth0, hook: xdp}]\n"
+	for name, test := range map[string]struct {
+		suite string
+		says  []string
+	}{
+		"rejected":  {attach + "object: " + calls, []string{"x.yaml:2:9: " + calls + ": the kernel rejects it: ", "invalid access to packet"}},
+		"no object": {attach, []string{"x.yaml:1:1: the suite names no object"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "x.yaml")
+			require.NoError(t, os.WriteFile(path, []byte(test.suite), 0o600))
+			_, err := object.Datapath(path).Up(t.Context(), network, nil)
+			for _, says := range test.says {
+				require.ErrorContains(t, err, says)
+			}
+		})
+	}
+}
+
 // A device that the file names is the node's, by its index.
 func TestDevicesAreTheNodes(t *testing.T) {
 	network, err := topo.Up(t.Context(), topo.Cluster(1))
