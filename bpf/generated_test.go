@@ -1,6 +1,7 @@
 package bpf_test
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 	"slices"
@@ -31,8 +32,8 @@ func TestGeneratedFlows(t *testing.T) {
 		}
 	})
 	for opened := 0; opened < 10_000; {
-		rapid.Check(t, func(rt *rapid.T) {
-			g := newGenerated(generatedTB{t, rt}, r)
+		checkGenerated(t, func(tb testing.TB, rt *rapid.T) {
+			g := newGenerated(tb, r)
 			g.ingress = drawIngress.Draw(rt, "ingress")
 			last = g
 			for range 4 {
@@ -54,15 +55,36 @@ func TestGeneratedFlows(t *testing.T) {
 	}
 }
 
+// checkGenerated holds a property over generated sequences. Beside the one that rapid shortens it tells what failed first: when a failure
+// does not come again, rapid tells only where it was.
+func checkGenerated(t *testing.T, property func(testing.TB, *rapid.T)) {
+	t.Helper()
+	var first string
+	defer func() { // also where rapid ends the test
+		if first != "" {
+			t.Logf("what failed first, before it was shortened:%s", first)
+		}
+	}()
+	rapid.Check(t, func(sequence *rapid.T) { property(generatedTB{t, sequence, &first}, sequence) })
+}
+
 // generatedTB lets what takes a testing.TB fail one generated sequence, which rapid then shortens.
 type generatedTB struct {
 	testing.TB
 	sequence *rapid.T
+	first    *string // that any sequence failed with
 }
 
-func (g generatedTB) Helper()                        { g.sequence.Helper() }
-func (g generatedTB) Errorf(format string, a ...any) { g.sequence.Errorf(format, a...) }
-func (g generatedTB) FailNow()                       { g.sequence.FailNow() }
+func (g generatedTB) Helper()  { g.sequence.Helper() }
+func (g generatedTB) FailNow() { g.sequence.FailNow() }
+
+func (g generatedTB) Errorf(format string, a ...any) {
+	g.sequence.Helper()
+	if *g.first == "" {
+		*g.first = fmt.Sprintf(format, a...)
+	}
+	g.sequence.Errorf(format, a...)
+}
 
 // generated is one sequence: the programs, and the model that knows what they did.
 type generated struct {

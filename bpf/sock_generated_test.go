@@ -25,8 +25,8 @@ func TestGeneratedSockets(t *testing.T) {
 	for port := range uint16(generatedPorts) {
 		r.echo(t, 53+port)
 	}
-	rapid.Check(t, func(rt *rapid.T) {
-		g := newGeneratedSockets(generatedTB{t, rt}, r)
+	checkGenerated(t, func(tb testing.TB, rt *rapid.T) {
+		g := newGeneratedSockets(tb, r)
 		defer g.close()
 		rt.Repeat(map[string]func(*rapid.T){
 			"serve":      g.serve,
