@@ -10,4 +10,5 @@ package vector_test
 //go:generate compile testdata/kinds.c -o testdata/kinds_bpfel.o
 //go:generate compile testdata/live.c -o testdata/live_bpfel.o
 //go:generate compile testdata/small.c -o testdata/small_bpfel.o
+//go:generate compile testdata/forward.c -o testdata/forward_bpfel.o
 //go:generate sh -c "llvm-strip-19 -g testdata/*_bpfel.o"

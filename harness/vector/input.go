@@ -54,7 +54,7 @@ func unknown(what, name string, known []string) string {
 		return fmt.Sprintf("%s; did you mean %q?", text, near)
 	case len(known) == 0:
 		return text
-	case len(known) <= 12:
+	case len(known) <= 16:
 		return fmt.Sprintf("%s, only %s", text, strings.Join(known, ", "))
 	}
 	return text

@@ -59,12 +59,27 @@ func ReadObject(path string, content []byte) (object *Object, err error) {
 	}
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(content))
 	if err != nil {
-		return nil, &InputError{File: path, Text: fmt.Sprintf("this is no ELF object of BPF programs: %v", err), Err: err}
+		return nil, &InputError{File: path, Text: unreadable(content, err), Err: err}
 	}
 	for _, m := range spec.Maps {
 		unpin(m)
 	}
 	return &Object{Path: path, Spec: spec}, nil
+}
+
+// unreadable says why an object cannot be read, and what to do where that is known.
+func unreadable(content []byte, err error) string {
+	if !bytes.HasPrefix(content, []byte(elf.ELFMAG)) {
+		return "this is no ELF object of BPF programs: name what clang -g -O2 -target bpf -c makes of the source"
+	}
+	if file, broken := elf.NewFile(bytes.NewReader(content)); broken != nil || file.Machine != elf.EM_BPF {
+		return fmt.Sprintf("this is no ELF object of BPF programs: %v", err)
+	}
+	text := fmt.Sprintf("this object cannot be used: %v", err)
+	if strings.Contains(err.Error(), "*btf.Fwd") {
+		text += ": clang leaves out the members of a type that only the definition of a map within a map names; declare a variable of that type, too"
+	}
+	return text
 }
 
 // maxClaimed bounds the memory that an object takes: far more than programs have as global variables.
