@@ -44,12 +44,12 @@ func (r *run) provesKVM(ctx context.Context, k *kernel.Ready) bool {
 	const patience = 10 * time.Second
 	ctx, stop := context.WithTimeout(ctx, patience)
 	defer stop()
-	root, err := r.initramfs(k, job.Job{}, r.work)
-	if err != nil {
+	root := filepath.Join(r.work, "kvm.cpio")
+	if err := r.initramfs(k, job.Job{}, root); err != nil {
 		return false
 	}
 	defer os.Remove(root)
 	machine := vm.Machine{Image: k.Image, Initramfs: root, Accelerator: vm.KVM, Console: filepath.Join(r.work, "kvm.console")}
-	_, err = machine.Run(ctx, func(job.Record) {})
+	_, err := machine.Run(ctx, func(job.Record) {})
 	return err == nil
 }

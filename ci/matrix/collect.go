@@ -28,6 +28,7 @@ type collector struct {
 	step    string                 // that runs
 	last    cellName               // the test that ended last
 	killers []cellName             // tests that took the guest or their process with them
+	part    part                   // of the column, whose cells these are
 	say     func(string)           // told of each test that ended
 	strange []string               // of the step's standard error, the last lines
 	problem error                  // the first that was no test's
@@ -366,8 +367,10 @@ func (c *collector) cut(state job.State, reason, text string) {
 }
 
 // cellsInOrder are the column's cells, by suite and name.
-func (c *collector) cellsInOrder() []*job.Cell {
-	return slices.SortedFunc(maps.Values(c.cells), func(a, b *job.Cell) int {
+func (c *collector) cellsInOrder() []*job.Cell { return inOrder(c.cells) }
+
+func inOrder(cells map[cellName]*job.Cell) []*job.Cell {
+	return slices.SortedFunc(maps.Values(cells), func(a, b *job.Cell) int {
 		if a.Suite != b.Suite {
 			return strings.Compare(a.Suite, b.Suite)
 		}

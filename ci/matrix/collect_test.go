@@ -165,7 +165,7 @@ func TestCells(t *testing.T) {
 				got[cell.Name] = string(cell.State) + ": " + cell.Reason
 			}
 			require.Equal(t, test.want, got)
-			require.Equal(t, test.skip, c.skip("s"))
+			require.Equal(t, test.skip, c.skip("s", nil))
 			require.Equal(t, test.ended, c.ended["s"])
 		})
 	}

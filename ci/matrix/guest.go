@@ -91,32 +91,32 @@ func (p *plan) base(to io.Writer) error {
 	return archive.Close()
 }
 
-// initramfs puts a guest's root file system together: the kernel's modules, what all guests share, the job. It returns the file's name.
-func (p *plan) initramfs(k *kernel.Ready, left job.Job, into string) (string, error) {
+// initramfs puts a guest's root file system together: the kernel's modules, what all guests share, the job.
+func (p *plan) initramfs(k *kernel.Ready, left job.Job, into string) error {
 	text, err := json.Marshal(left)
 	if err != nil {
-		return "", err
+		return err
 	}
 	var last bytes.Buffer
 	archive := initramfs.NewArchive(&last)
 	archive.File(job.Path, 0o644, text)
 	if err := archive.Close(); err != nil {
-		return "", err
+		return err
 	}
-	file, err := os.Create(filepath.Join(into, k.Name+".cpio"))
+	file, err := os.Create(into)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer file.Close()
 	for _, part := range []string{k.Modules, p.shared} {
 		if err := appendFile(file, part); err != nil {
-			return "", fmt.Errorf("initramfs: %w", err)
+			return fmt.Errorf("initramfs: %w", err)
 		}
 	}
 	if _, err := last.WriteTo(file); err != nil {
-		return "", fmt.Errorf("initramfs: %w", err)
+		return fmt.Errorf("initramfs: %w", err)
 	}
-	return file.Name(), file.Close()
+	return file.Close()
 }
 
 func appendFile(to io.Writer, name string) error {

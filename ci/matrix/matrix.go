@@ -47,7 +47,7 @@ type Column struct {
 	BootSeconds      float64 `json:"boot_seconds,omitempty"`
 	FirstTestSeconds float64 `json:"first_test_seconds,omitempty"`
 	MemoryMiB        int     `json:"memory_mib,omitempty"` // the most in use
-	Boots            int     `json:"boots,omitempty"`      // more than one where the guest died or hung
+	Boots            int     `json:"boots,omitempty"`      // one for each guest, and one whenever a guest died or hung
 
 	Cells    []*job.Cell       `json:"cells"`
 	Features []feature.Finding `json:"features,omitempty"`

@@ -34,11 +34,13 @@ func options(t *testing.T) Options {
 	}
 }
 
-// TestEveryEnd runs tests that end in every way that there is: whatever a test does to its guest, it and all others have their cells.
+// TestEveryEnd runs tests that end in every way that there is, spread over two guests: whatever a test does to its guest, it and all others have
+// their cells, and the kernel one column.
 func TestEveryEnd(t *testing.T) {
 	needQEMU(t)
 	o := options(t)
 	o.Suites, o.Silence, o.MemoryMiB = []string{"ci/matrix/testdata/suite"}, 10*time.Second, 400
+	o.Parallel, o.testsOfAGuest = 2, 4
 	m, err := Run(t.Context(), o)
 	require.NoError(t, err)
 	require.Empty(t, m.Problems)
@@ -47,7 +49,7 @@ func TestEveryEnd(t *testing.T) {
 	require.Empty(t, column.Problem)
 	require.Contains(t, column.Release, "6.1.")
 	require.Positive(t, column.FirstTestSeconds)
-	require.Equal(t, 5, column.Boots, "one, and one after each test that took the guest or the process with it, but the last")
+	require.Equal(t, 6, column.Boots, "two, and one after each test that took its guest or its process with it")
 
 	states, reasons, logs := map[string]job.State{}, map[string]string{}, map[string]string{}
 	files := map[string][]string{}

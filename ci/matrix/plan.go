@@ -38,6 +38,7 @@ type Options struct {
 	Progress func(string)
 
 	withoutVirtio bool // guests tell by the serial port
+	testsOfAGuest int  // 0: the usual
 }
 
 // Shard is one part of a matrix: every Of-th kernel. The zero value is all of it.
@@ -78,6 +79,7 @@ type plan struct {
 	run                     string // pattern of tests
 	shared                  string // archive of the guests' common files
 	accelerator             vm.Accelerator
+	testsOfAGuest           int // 0: the usual
 }
 
 // makePlan builds what the options ask for into a folder. What cannot be built or is not there is left out, and told in the problems.
@@ -86,7 +88,7 @@ func makePlan(ctx context.Context, o Options, into string) (*plan, []error, erro
 		return nil, nil, fmt.Errorf("--run: %w", err)
 	}
 	b := builder{tree: o.Tree, into: into}
-	p := &plan{run: o.Run}
+	p := &plan{run: o.Run, testsOfAGuest: o.testsOfAGuest}
 	var err error
 	for pack, binary := range map[string]*string{"./ci/matrix/guest": &p.guest, "./ci/matrix/probe": &p.probe, "cmd/test2json": &p.test2json} {
 		if *binary, err = b.command(ctx, pack); err != nil {
@@ -141,7 +143,8 @@ func (p *plan) asksFeatures() bool {
 // patience is how long a step may take by the guest's clock. Tests that hang are found sooner, by their silence.
 const patience = time.Hour
 
-// job is what is still to be done: all steps but those that ended, and of the one that was cut short the tests that have no cell yet.
+// job is what is still to be done of the collector's part: all steps but those that ended, and of the one that was cut short the tests that have no
+// cell yet.
 func (p *plan) job(at places, c *collector, slowdown int) job.Job {
 	var left job.Job
 	add := func(s job.Step) {
@@ -154,6 +157,10 @@ func (p *plan) job(at places, c *collector, slowdown int) job.Job {
 	}
 	probe := func(args ...string) []string { return slices.Concat(at.plainly, []string{at.program(p.probe)}, args) }
 	for _, s := range p.suites {
+		others, has := p.others(s, c.part)
+		if !has {
+			continue
+		}
 		if s.binary == "" {
 			add(job.Step{Name: s.name, Command: probe(append([]string{"vectors", s.name}, s.vectors...)...), Dir: at.suite(s)})
 			continue
@@ -163,10 +170,13 @@ func (p *plan) job(at places, c *collector, slowdown int) job.Job {
 		if s.only != "" {
 			command = append(command, "-test.run="+s.only)
 		}
-		if skip := c.skip(s.name); skip != "" {
+		if skip := c.skip(s.name, others); skip != "" {
 			command = append(command, "-test.skip="+skip)
 		}
 		add(job.Step{Name: s.name, Command: command, Dir: at.suite(s)})
+	}
+	if c.part.Number > 0 {
+		return left // The first has what is not spread.
 	}
 	if !p.asksFeatures() {
 		add(job.Step{Name: "features", Command: probe("features")})
@@ -180,9 +190,13 @@ func (p *plan) job(at places, c *collector, slowdown int) job.Job {
 	return left
 }
 
-// skip matches a suite's tests that are not to run again: those that ended with all their parts, and those that took the guest down.
-func (c *collector) skip(suite string) string {
+// skip matches a suite's tests that are not to run, or not again: those of other guests, those that ended with all their parts, and those that took
+// the guest down.
+func (c *collector) skip(suite string, others []string) string {
 	var patterns []string
+	for _, test := range others {
+		patterns = append(patterns, exactly(test))
+	}
 	again := map[string]bool{} // top tests of which a part took the guest down, before others had their turn
 	for _, name := range c.killers {
 		if name.suite == suite {

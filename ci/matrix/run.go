@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,20 +54,29 @@ func Run(ctx context.Context, o Options) (*Matrix, error) {
 	if err := r.share(); err != nil {
 		return nil, err
 	}
-	var columns errgroup.Group
-	columns.SetLimit(o.parallel())
+	var columns []*whole
 	for i, k := range kernels {
 		if !o.Shard.has(i) {
 			continue
 		}
-		column := &Column{Name: k.Name, Cells: []*job.Cell{}}
-		matrix.Kernels = append(matrix.Kernels, column)
-		columns.Go(func() error {
-			r.column(ctx, k, column)
-			return nil
-		})
+		w := &whole{Kernel: k, column: &Column{Name: k.Name, Cells: []*job.Cell{}}, of: 1}
+		if k.Name != kernel.Host {
+			w.of = p.guests(o.parallel())
+		}
+		matrix.Kernels = append(matrix.Kernels, w.column)
+		columns = append(columns, w)
 	}
-	_ = columns.Wait()
+	var parts errgroup.Group
+	parts.SetLimit(o.parallel())
+	for _, w := range slices.Backward(columns) { // Lists end with the newest, which takes longest: it goes first.
+		for i := range w.of {
+			parts.Go(func() error {
+				r.part(ctx, w, part{i, w.of})
+				return nil
+			})
+		}
+	}
+	_ = parts.Wait()
 	matrix.Environment = environment(r.accelerator, o)
 	return matrix, ctx.Err()
 }
@@ -112,24 +122,6 @@ func (r *run) share() error {
 	return errors.Join(r.base(file), file.Close())
 }
 
-// column fills in a kernel's column.
-func (r *run) column(ctx context.Context, k kernel.Kernel, column *Column) {
-	c := newCollector(column, r.Out, r.say)
-	start := time.Now()
-	var err error
-	if k.Name == kernel.Host {
-		err = r.host(ctx, c)
-	} else {
-		err = r.guests(ctx, k, c)
-	}
-	if err != nil {
-		column.Problem = err.Error()
-	}
-	column.Seconds = time.Since(start).Seconds()
-	column.Cells = c.cellsInOrder()
-	r.say(fmt.Sprintf("kernel %s: %s", column.Name, column.summary()))
-}
-
 // host runs the job on the machine itself.
 func (r *run) host(ctx context.Context, c *collector) error {
 	c.column.Machine, c.started = kernel.Host, time.Now()
@@ -172,7 +164,11 @@ func (r *run) guests(ctx context.Context, k kernel.Kernel, c *collector) error {
 	c.column.Origin, c.column.Release = ready.Origin, ready.Release
 	r.kvm.Do(func() { r.accelerator = r.findAccelerator(ctx, ready) })
 	c.column.Machine = string(r.accelerator)
-	console := filepath.Join(r.work, k.Name+".console")
+	name := k.Name
+	if c.part.Of > 1 {
+		name += "-" + c.part.String()
+	}
+	console := filepath.Join(r.work, name+".console")
 	for {
 		left := r.job(inGuest(), c, r.slowdown())
 		if len(left.Steps) == 0 {
@@ -181,13 +177,13 @@ func (r *run) guests(ctx context.Context, k kernel.Kernel, c *collector) error {
 		if c.column.Boots == maxBoots {
 			return fmt.Errorf("the guest died or hung %d times: the rest of its tests was not run", maxBoots)
 		}
-		root, err := r.initramfs(ready, left, r.work)
-		if err != nil {
+		root := filepath.Join(r.work, name+".cpio")
+		if err := r.initramfs(ready, left, root); err != nil {
 			return err
 		}
 		machine := vm.Machine{Image: ready.Image, Initramfs: root, Accelerator: r.accelerator, MemoryMiB: r.MemoryMiB, Console: console, Limit: limit,
 			Silence: cmp.Or(r.Silence, silence), WithoutVirtio: r.withoutVirtio}
-		r.say(fmt.Sprintf("kernel %s: booting %s", k.Name, ready.Release))
+		r.say(fmt.Sprintf("kernel %s: booting %s", name, ready.Release))
 		c.started, c.step = time.Now(), ""
 		c.column.Boots++
 		used, err := machine.Run(ctx, c.take)

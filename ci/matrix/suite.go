@@ -5,9 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,10 +21,11 @@ import (
 // suite is tests built to run on other kernels, or vectors as they were written.
 type suite struct {
 	name     string
-	binary   string // of `go test -c`; "" for vectors
-	pack     string // the package's import path, as go test -json says it
-	testdata string // its folder testdata, or ""
-	only     string // pattern for -test.run, or ""
+	binary   string   // of `go test -c`; "" for vectors
+	pack     string   // the package's import path, as go test -json says it
+	testdata string   // its folder testdata, or ""
+	only     string   // pattern for -test.run, or ""
+	tests    []string // names of its top tests, in order
 
 	folder  string   // where it is
 	vectors []string // files in it
@@ -98,16 +103,41 @@ func (b builder) tests(ctx context.Context, name, path string) (suite, error) {
 	if err := b.run(ctx, path, "test", "-c", "-ldflags=-s -w", "-o", s.binary, "."); err != nil {
 		return suite{}, fmt.Errorf("suite %s does not build: %w", name, err)
 	}
-	listed, err := b.output(ctx, path, "list", ".")
+	listed, err := b.output(ctx, path, "list", "-f", `{{.ImportPath}}{{range .TestGoFiles}} {{.}}{{end}}{{range .XTestGoFiles}} {{.}}{{end}}`, ".")
 	if err != nil {
 		return suite{}, fmt.Errorf("suite %s: %w", name, err)
 	}
-	s.pack = strings.TrimSpace(listed)
+	fields := strings.Fields(listed)
+	s.pack = fields[0]
+	if s.tests, err = testsIn(path, fields[1:]); err != nil {
+		return suite{}, fmt.Errorf("suite %s: %w", name, err)
+	}
 	if info, err := os.Stat(filepath.Join(path, "testdata")); err == nil && info.IsDir() {
 		s.testdata = filepath.Join(path, "testdata")
 	}
 	return s, nil
 }
+
+// testsIn names the tests that files declare, without running what a user's TestMain may do to this machine.
+func testsIn(folder string, files []string) (tests []string, err error) {
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(folder, name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		for _, declared := range file.Decls {
+			f, ok := declared.(*ast.FuncDecl)
+			if ok && f.Recv == nil && f.Name.Name != "TestMain" && testName.MatchString(f.Name.Name) {
+				tests = append(tests, f.Name.Name)
+			}
+		}
+	}
+	slices.Sort(tests)
+	return tests, nil
+}
+
+// testName is that of what go test runs unless told otherwise.
+var testName = regexp.MustCompile(`^(Test|Fuzz|Example)($|\P{Ll})`)
 
 // command builds a command of this module or of Go's own.
 func (b builder) command(ctx context.Context, pack string) (string, error) {
