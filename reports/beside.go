@@ -46,13 +46,12 @@ func (r *Result) summary(beside bool) benchmath.Summary {
 	return s
 }
 
-// sample is what the result's distribution is judged by.
-func (r *Result) sample(beside bool) *benchmath.Sample {
-	values := slices.Clone(r.Samples)
+// values are what the result's distribution is judged by.
+func (r *Result) values(beside bool) []float64 {
 	if beside {
-		values = r.multiples()
+		return r.multiples()
 	}
-	return benchmath.NewSample(values, &benchmath.DefaultThresholds)
+	return r.Samples
 }
 
 // isYardstick tells whether a result is what others are measured by, and not a datapath's.

@@ -1,11 +1,10 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
-
-	"golang.org/x/perf/benchmath"
 )
 
 // What a change must be to count: so sure, and so large. Exact counts count at once.
@@ -23,6 +22,7 @@ const (
 	Improved  Outcome = "improved"
 	Unchanged Outcome = "unchanged"    // the change, whatever it is, is less than what counts
 	Undecided Outcome = "inconclusive" // too few samples, or too far apart, to say
+	Unjudged  Outcome = "not judged"   // what others are compared beside: the machine's own speed
 	Added     Outcome = "added"        // only the new run has it
 	Removed   Outcome = "removed"      // only the old run has it
 )
@@ -36,8 +36,8 @@ type Change struct {
 	// what the empty path had in the same rounds.
 	Beside bool
 
-	// Effect is by how much the median changed: 0.05 is 5 % more. Low and High bound
-	// it: the intervals of both medians, at their ends farthest apart.
+	// Effect is by how much the median changed: 0.05 is 5 % more. Low and High bound it,
+	// with a confidence of 95 %.
 	Effect, Low, High float64
 
 	// P is the probability that samples of one and the same distribution lie this
@@ -45,7 +45,7 @@ type Change struct {
 	P float64
 
 	Outcome Outcome
-	Why     string // of an inconclusive outcome
+	Why     string // of an outcome that says nothing
 }
 
 // Unit is that of the benchmark.
@@ -60,7 +60,7 @@ func (c Change) Unit() string {
 // benchmarks in their order, then those that are gone. A run that says of itself
 // that it cannot be trusted decides nothing, and neither do runs on different CPUs.
 func Compare(old, new *Results) []Change {
-	why := incomparable(old, new)
+	why, method := incomparable(old, new), otherMethod(old, new)
 	steady := otherYardstick(old, new) == ""
 	var changes []Change
 	for i := range new.Results {
@@ -73,6 +73,9 @@ func Compare(old, new *Results) []Change {
 		case why != "":
 			c.measure()
 			c.Outcome, c.Why = Undecided, why
+		case method != "" && !unitOf(r.Unit).isCount():
+			c.measure()
+			c.Outcome, c.Why = Undecided, method
 		default:
 			c.judge()
 		}
@@ -89,12 +92,12 @@ func Compare(old, new *Results) []Change {
 	return changes
 }
 
-// leaveYardsticks has the empty path and the generator decide nothing: others are compared
+// leaveYardsticks does not judge the empty path and the generator: others are compared
 // beside them, and what becomes of them is the machine's doing.
 func leaveYardsticks(changes []Change) []Change {
 	for i := range changes {
-		if c := &changes[i]; c.New.isYardstick() && (c.Outcome == Regressed || c.Outcome == Improved) {
-			c.Outcome, c.Why = Undecided, "this is the machine's own speed, beside which the datapaths are compared"
+		if c := &changes[i]; c.New.isYardstick() && c.Outcome != Added && (c.Why == "" || c.Why == tooFarApart) {
+			c.Outcome, c.Why = Unjudged, "this is the machine's own speed, beside which the datapaths are compared"
 		}
 	}
 	return changes
@@ -139,6 +142,17 @@ func incomparable(old, new *Results) string {
 	return differentMachine(old, new)
 }
 
+// otherMethod says how the ways differ in which two runs took their samples, or "". Counts do
+// not depend on it.
+func otherMethod(old, new *Results) string {
+	before, now := old.Environment["sampling"], new.Environment["sampling"]
+	if before == now {
+		return ""
+	}
+	return fmt.Sprintf("the runs were not measured the same way: the old one took %s, the new one %s",
+		cmp.Or(before, "samples of another kind"), cmp.Or(now, "samples of another kind"))
+}
+
 // differentMachine says in what the machines of two runs differ, or "".
 func differentMachine(old, new *Results) string {
 	for _, key := range []string{"cpu", "cpus", "goarch"} {
@@ -181,10 +195,16 @@ func (c *Change) measure() bool {
 		return false
 	}
 	c.Effect = new.Center/old.Center - 1
-	c.Low, c.High = new.Lo/old.Hi-1, new.Hi/old.Lo-1
-	c.P = benchmath.AssumeNothing.Compare(c.Old.sample(c.Beside), c.New.sample(c.Beside)).P
+	before, after := c.Old.values(c.Beside), c.New.values(c.Beside)
+	c.Low, c.High = allowed(before, after)
+	c.Low, c.High = min(c.Low, c.Effect), max(c.High, c.Effect) // medians of lopsided samples may lie outside
+	c.High = min(c.High, slices.Max(after)/old.Lo-1)            // where many old samples are no more than zero
+	c.P = alikeness(before, after)
 	return true
 }
+
+// tooFarApart is why figures with enough samples are inconclusive.
+const tooFarApart = "the samples lie too far apart"
 
 // judge decides the outcome.
 func (c *Change) judge() {
@@ -203,7 +223,7 @@ func (c *Change) judge() {
 	case -noticeable < c.Low && c.High < noticeable:
 		c.Outcome = Unchanged
 	default:
-		c.Outcome, c.Why = Undecided, "the samples lie too far apart"
+		c.Outcome, c.Why = Undecided, tooFarApart
 	}
 }
 

@@ -53,6 +53,7 @@ func TestOutcomes(t *testing.T) {
 		{"a rate that shrinks", "packets/s", steady, timesEach(steady, 0.9), Regressed, ""},
 		{"the same", "ns/packet", steady, steady, Unchanged, ""},
 		{"sure, but small", "ns/packet", steady, timesEach(steady, 1.03), Unchanged, ""},
+		{"the same, but far apart", "ns/packet", wide, wide, Undecided, "the samples lie too far apart"},
 		{"large, but not sure", "ns/packet", wide, timesEach(wide, 1.1), Undecided, "the samples lie too far apart"},
 		{"one sample", "ns/packet", steady, []float64{200}, Undecided, "fewer than 6 samples"},
 		{"not clear of zero", "ns/packet", steady, timesEach(wide, -1), Undecided, "a figure is not clear of zero"},
@@ -108,6 +109,23 @@ func TestRunsThatDecideNothing(t *testing.T) {
 		require.Equal(t, want, changes[0].Why)
 		require.InDelta(t, 1, changes[0].Effect, 1e-9, "it is shown all the same")
 	}
+}
+
+// Runs whose samples were taken in another way say nothing of what was timed, and all of what
+// was counted.
+func TestRunsMeasuredInAnotherWay(t *testing.T) {
+	t.Parallel()
+	before := run(resultOf("ns/packet", steady...), resultOf("instructions", 15000))
+	now := run(resultOf("ns/packet", timesEach(steady, 2)...), resultOf("instructions", 15001))
+	now.Environment["sampling"] = "100 samples of 5 ms"
+	changes := Compare(before, now)
+	require.Equal(t, Undecided, changes[0].Outcome)
+	require.Equal(t, "the runs were not measured the same way: the old one took samples of another kind, the new one 100 samples of 5 ms", changes[0].Why)
+	require.InDelta(t, 1, changes[0].Effect, 1e-9, "it is shown all the same")
+	require.Equal(t, Regressed, changes[1].Outcome, "a count does not depend on it")
+
+	before.Environment["sampling"] = now.Environment["sampling"]
+	require.Len(t, Regressions(Compare(before, now)), 2)
 }
 
 func TestRegressionMustShowAgain(t *testing.T) {

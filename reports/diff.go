@@ -17,7 +17,7 @@ type Diff struct {
 }
 
 // outcomes are in the order in which they matter to a reader.
-var outcomes = []Outcome{Regressed, Improved, Undecided, Removed, Added, Unchanged}
+var outcomes = []Outcome{Regressed, Improved, Undecided, Removed, Added, Unjudged, Unchanged}
 
 // NewDiff compares two runs. With a repetition of the new one, a regression counts
 // only if that shows it too.
@@ -81,7 +81,7 @@ func (d *Diff) Verdict() string {
 		return fmt.Sprintf("Looks worse%s, though not repeated yet: %s; %d of %s.", since, worst(worse), len(worse), figures(all))
 	case len(worse) > 0:
 		return fmt.Sprintf("Worse%s: %s; %d of %s, in both of two runs.", since, worst(worse), len(worse), figures(all))
-	case d.count(Undecided)+d.count(Removed)+d.count(Added) == all:
+	case d.count(Undecided)+d.count(Removed)+d.count(Added)+d.count(Unjudged) == all:
 		return fmt.Sprintf("No verdict: of %s, none can be compared with the old run: %s.", figures(all), d.counts())
 	default:
 		return fmt.Sprintf("Nothing got worse%s: %s.", since, d.counts())
