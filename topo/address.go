@@ -99,11 +99,11 @@ func PodsIPv6(n int) netip.Prefix {
 }
 
 // PodIP is the address of pod p in the prefix of a node: 10.0.1.0/24 and fd00:10:0:1::/64 give 10.0.1.p and
-// fd00:10:0:1::p.
+// fd00:10:0:1::p. It is outside of a prefix that has no room for so many.
 func PodIP(pods netip.Prefix, p int) netip.Addr {
 	if pods.Addr().Is4() {
 		ip := pods.Addr().As4()
-		ip[3] += byte(p)
+		binary.BigEndian.PutUint32(ip[:], binary.BigEndian.Uint32(ip[:])+uint32(p))
 		return netip.AddrFrom4(ip)
 	}
 	ip := pods.Addr().As16()
@@ -148,5 +148,5 @@ const (
 // mac is locally administered (first byte 02); kind, number p within the node, and number n of the node or host can be
 // read off: pod 3 of node 1 has 02:03:00:03:00:01.
 func mac(kind byte, p, n int) net.HardwareAddr {
-	return net.HardwareAddr{2, kind, 0, byte(p), byte(n >> 8), byte(n)}
+	return net.HardwareAddr{2, kind, byte(p >> 8), byte(p), byte(n >> 8), byte(n)}
 }

@@ -1,6 +1,7 @@
 package topo_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -106,6 +107,28 @@ func TestFreeNumbersAreTaken(t *testing.T) {
 	topology.AddHost("h").IPv4 = netip.MustParseAddr("172.31.0.2")
 	require.Equal(t, topo.HostIPv4(3), topology.AddHost("i").IPv4, "2 is taken in one family, 1 in the other")
 	require.NoError(t, topology.Validate())
+}
+
+// A node's prefix holds so many pods; one more is told about, and a wider prefix has room for it.
+func TestMorePodsThanANodeHolds(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ prefix, says string }{
+		{"10.0.1.0/24", "topo: pod pod255 has the address 10.0.2.0, which is not in its node's 10.0.1.0/24: take one from there"},
+		{"10.0.0.0/16", ""},
+	} {
+		var topology topo.Topology
+		topology.AddNode("node1").PodsIPv4 = netip.MustParsePrefix(test.prefix)
+		for i := range 600 {
+			topology.AddPod(fmt.Sprintf("pod%d", i+1), "node1")
+		}
+		if test.says != "" {
+			require.EqualError(t, topology.Validate(), test.says)
+			continue
+		}
+		require.NoError(t, topology.Validate())
+		require.Equal(t, "10.0.2.90", topology.Pods[599].IPv4.String())
+		require.Equal(t, "02:03:02:5a:00:01", topology.Pods[599].MAC.String())
+	}
 }
 
 func TestValidateNamesTheThingAndTheMend(t *testing.T) {
