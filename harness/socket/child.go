@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -113,8 +114,9 @@ func open(r request) (*os.File, error) {
 // that the runtime's poller lets go of it.
 func detach(c syscall.Conn) (*os.File, error) {
 	file, err := c.(interface{ File() (*os.File, error) }).File()
-	if err != nil {
+	if err := errors.Join(err, c.(io.Closer).Close()); err != nil {
+		file.Close() // does no harm where there is none
 		return nil, err
 	}
-	return file, c.(interface{ Close() error }).Close()
+	return file, nil
 }

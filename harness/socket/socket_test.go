@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -174,27 +176,50 @@ func TestClosedListenersAreDeaf(t *testing.T) {
 	require.NoError(t, again.Close())
 }
 
-// The child keeps nothing of what it has handed over: with it, a connection would stay open after its only user closed it.
-func TestChildKeepsNoCopies(t *testing.T) {
-	t.Parallel()
+// startWatched runs a child, and returns what tells the descriptors that it has: the same all the time, but for what it makes.
+func startWatched(t *testing.T) (p *socket.Process, pid int, descriptors func() []os.DirEntry) {
+	t.Helper()
 	var child *exec.Cmd
 	p, err := socket.Start(t.Name(), func(cmd *exec.Cmd) error { child = cmd; return cmd.Start() })
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
-	descriptors := func() []os.DirEntry {
+	first, err := p.ListenPacket(t.Context(), "udp", "127.0.0.1:0") // starts the child's poller, which has descriptors too
+	require.NoError(t, err)
+	t.Cleanup(func() { first.Close() })
+	return p, child.Process.Pid, func() []os.DirEntry {
 		all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", child.Process.Pid))
 		require.NoError(t, err)
 		return all
 	}
-	first, err := p.ListenPacket(t.Context(), "udp", "127.0.0.1:0") // starts the child's poller, which has descriptors too
-	require.NoError(t, err)
-	defer first.Close()
+}
+
+// The child keeps nothing of what it has handed over: with it, a connection would stay open after its only user closed it.
+func TestChildKeepsNoCopies(t *testing.T) {
+	t.Parallel()
+	p, _, descriptors := startWatched(t)
 	before := len(descriptors())
 	for range 100 {
 		conn, err := p.ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 		require.NoError(t, err)
 		require.Len(t, descriptors(), before)
 		require.NoError(t, conn.Close())
+	}
+}
+
+// Nor of what it cannot hand over: here it may have the socket, but not the copy to pass.
+func TestChildKeepsNothingThatFails(t *testing.T) {
+	t.Parallel()
+	p, pid, descriptors := startWatched(t)
+	before := descriptors()
+	var free uint64 // the lowest number that is
+	for slices.ContainsFunc(before, func(e os.DirEntry) bool { return e.Name() == strconv.FormatUint(free, 10) }) {
+		free++
+	}
+	require.NoError(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: free + 1, Max: free + 1}, nil))
+	for range 3 {
+		_, err := p.ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+		require.ErrorIs(t, err, unix.EMFILE)
+		require.Len(t, descriptors(), len(before))
 	}
 }
 
