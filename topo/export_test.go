@@ -33,3 +33,6 @@ func SetCgroupPatience(t *testing.T, d time.Duration) {
 	cgroupPatience = d
 	t.Cleanup(func() { cgroupPatience = before })
 }
+
+// ListenOn opens a socket as Drain and Receive do, on the device of an index.
+func ListenOn(m *Machine, index int) (fd int, err error) { return m.listen(Device{Index: index}, 1) }

@@ -102,6 +102,14 @@ func TestUpThatFailsLeavesNothing(t *testing.T) {
 	require.Eventually(t, func() bool { return foreign() == 0 }, patience, time.Millisecond, "threads are left in namespaces")
 }
 
+func TestSocketsThatCannotBeBoundAreClosed(t *testing.T) {
+	node := machine(t, up(t, topo.Cluster(1)), "node1")
+	before := descriptors(t)
+	_, err := topo.ListenOn(node, 4711)
+	require.ErrorIs(t, err, unix.ENODEV)
+	require.ElementsMatch(t, before, descriptors(t))
+}
+
 func TestUpNeedsRoot(t *testing.T) {
 	result := make(chan error)
 	go func() {
