@@ -160,6 +160,7 @@ func unlink(l link.Link) func() error {
 func (m *Machine) nextPriority() uint16 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	priority := firstPriority + m.filters
 	m.filters++
-	return firstPriority + m.filters
+	return priority
 }

@@ -36,12 +36,11 @@ func (m *Machine) DeleteFlows(family Family, stale func(Flow) bool) error {
 
 // ForgetFlows has the machine's netfilter forget all that it tracks, in both families.
 func (m *Machine) ForgetFlows() error {
-	return m.Do(func() error {
-		if err := netlink.ConntrackTableFlush(netlink.ConntrackTable); err != nil {
-			return fmt.Errorf("topo: forgetting the tracked flows of %s: %w", m.name, err)
-		}
-		return nil
-	})
+	err := m.Do(func() error { return netlink.ConntrackTableFlush(netlink.ConntrackTable) })
+	if err != nil {
+		return fmt.Errorf("topo: forgetting the tracked flows of %s: %w", m.name, err)
+	}
+	return nil
 }
 
 // staleFlows is a filter of the netlink library.
