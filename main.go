@@ -66,6 +66,10 @@ func (c *benchCommand) Run(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errNeedsRoot
 	}
+	// A run of half an hour comes before the folder is written to.
+	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+		return fmt.Errorf("the report has no folder: %w: choose another with --out", err)
+	}
 	progress := newProgress(os.Stderr)
 	results, failed := bench.Run(ctx, bench.Options{Quick: c.Quick, Only: c.Only, Shard: c.Shard, Progress: progress.say})
 	progress.done()

@@ -294,6 +294,10 @@ func (m *Matrix) Verdict() string {
 		return fmt.Sprintf("%d of %s could not be run to the end; %d of %d tests go wrong", dead, kernels, len(wrong), tests)
 	case len(wrong) > 0:
 		return fmt.Sprintf("%d of %d tests go wrong on some of %s", len(wrong), tests, kernels)
+	case tests == 0:
+		return "No test was run on " + kernels
+	case len(m.Problems) > 0:
+		return fmt.Sprintf("Not all was run on %s: %d tests pass or name the feature that they lack", kernels, tests)
 	default:
 		return fmt.Sprintf("Nothing goes wrong on %s: %d tests pass or name the feature that they lack", kernels, tests)
 	}

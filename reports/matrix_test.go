@@ -117,8 +117,12 @@ func TestMatrixVerdict(t *testing.T) {
 	require.Equal(t, "1 of 3 kernels could not be run to the end; 3 of 7 tests go wrong", m.Verdict())
 	m.Kernels = m.Kernels[:2]
 	require.Equal(t, "3 of 7 tests go wrong on some of 2 kernels", m.Verdict())
-	m.Kernels = m.Kernels[:1]
+	m.Kernels, m.Problems = m.Kernels[:1], nil
 	require.Equal(t, "Nothing goes wrong on 5.10: 7 tests pass or name the feature that they lack", m.Verdict())
+	m.Problems = []string{"suite x: there is no such folder"}
+	require.Equal(t, "Not all was run on 5.10: 7 tests pass or name the feature that they lack", m.Verdict())
+	m.Kernels[0].Cells = nil
+	require.Equal(t, "No test was run on 5.10", m.Verdict())
 	m.Kernels = nil
 	require.Equal(t, "No kernel was run", m.Verdict())
 }

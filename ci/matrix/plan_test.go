@@ -95,6 +95,7 @@ func TestBadInput(t *testing.T) {
 	}
 	require.Len(t, problems, 3)
 	require.Contains(t, problems["6.1"], "the guest died (exit status 1): could not load kernel before it told anything: see whether its vmlinuz is whole")
+	require.NotContains(t, problems["kernel"], "kernel kernel:", "its column names it")
 	require.Contains(t, problems["kernel"], "give one that has vmlinuz and modules")
 	require.Empty(t, problems["host"])
 	require.NotEmpty(t, m.Kernels[1].Features, "the rest went on")
@@ -102,6 +103,7 @@ func TestBadInput(t *testing.T) {
 	for want, change := range map[string]func(*Options){
 		"name the list with --list":         func(o *Options) { o.List = "/no/such/list" },
 		"kernel 4.4 is not in":              func(o *Options) { o.Kernels = []string{"4.4"} },
+		"choose another with --out":         func(o *Options) { o.Out = "/proc/none" },
 		"--run: error parsing regexp":       func(o *Options) { o.Run = "(" },
 		"run this in skbench's source tree": func(o *Options) { o.Tree = empty },
 	} {

@@ -22,6 +22,10 @@ import (
 
 // Run runs the matrix. What keeps one kernel or suite out is told in the matrix and hinders no other; the error is what keeps all of them out.
 func Run(ctx context.Context, o Options) (*Matrix, error) {
+	// Hours of guests come before the folder is written to.
+	if err := os.MkdirAll(o.Out, 0o755); err != nil {
+		return nil, fmt.Errorf("the report has no folder: %w: choose another with --out", err)
+	}
 	list, err := kernel.ReadList(o.List)
 	if err != nil {
 		return nil, err
@@ -255,5 +259,5 @@ func (c *Column) summary() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
-	return fmt.Sprintf("%s in %.0f s", strings.Join(parts, ", "), c.Seconds)
+	return fmt.Sprintf("%s in %.0f s", cmp.Or(strings.Join(parts, ", "), "no test"), c.Seconds)
 }

@@ -59,7 +59,7 @@ func (s *Suite) attach(machine *topo.Machine, loaded *Loaded) error {
 			names = append(names, d.Name)
 		}
 		if !slices.Contains(names, a.Device) {
-			return a.at("device").errorf("%s", unknown("device", a.Device, names))
+			return a.at("device").errorf("%s (devices stand under network)", unknown("device", a.Device, names))
 		}
 		if _, err := a.attach(machine, program, a.Device); err != nil {
 			return err

@@ -99,7 +99,7 @@ func TestMistakesAboutAttachments(t *testing.T) {
 	for name, test := range map[string]struct{ suite, says string }{
 		"none":    {strings.Replace(suite(""), "attach: \n", "", 1), "x.yaml:1:1: the suite attaches no program to a device, so nothing can be sent: say under attach where programs stand"},
 		"hook":    {suite("[{program: xdp_command, device: nic0, hook: xpd}]"), `x.yaml:3:53: there is no hook "xpd"; did you mean "xdp"?`},
-		"device":  {suite("[{program: xdp_command, device: nic1, hook: xdp}]"), `x.yaml:3:41: there is no device "nic1"; did you mean "nic0"?`},
+		"device":  {suite("[{program: xdp_command, device: nic1, hook: xdp}]"), `x.yaml:3:41: there is no device "nic1"; did you mean "nic0"? (devices stand under network)`},
 		"program": {suite("[{program: xdp_comand, device: nic0, hook: xdp}]"), `x.yaml:3:20: there is no program "xdp_comand"; did you mean "xdp_command"?`},
 		"type":    {suite("[{program: tc_in, device: nic0, hook: xdp}]"), "x.yaml:3:47: program tc_in is of type SchedCLS, which does not stand at xdp"},
 	} {

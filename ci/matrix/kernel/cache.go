@@ -56,9 +56,6 @@ func (c *Cache) Get(ctx context.Context, k Kernel) (*Ready, error) {
 	if errors.Is(err, unix.ENOSPC) {
 		err = fmt.Errorf("%w: make room in %s, or choose another folder with XDG_CACHE_HOME", err, c.Dir)
 	}
-	if err != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("kernel %s: %w", k.Name, err)
-	}
 	return ready, err
 }
 

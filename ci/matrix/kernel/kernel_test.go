@@ -170,7 +170,6 @@ func TestFoldersThatAreNoKernel(t *testing.T) {
 	} {
 		_, err := (&Cache{Dir: t.TempDir()}).Get(t.Context(), Kernel{Name: "mine", Folder: folder})
 		require.ErrorContains(t, err, want)
-		require.ErrorContains(t, err, "kernel mine: ")
 	}
 }
 
