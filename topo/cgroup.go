@@ -214,8 +214,9 @@ func (c *cgroups) close() error {
 		return nil
 	}
 	var errs []error
+	deadline := time.Now().Add(cgroupPatience) // of all: who stays in one keeps those around it, too
 	for i := len(c.made) - 1; i >= 0; i-- {
-		errs = append(errs, removeCgroup(c.made[i], time.Now().Add(cgroupPatience)))
+		errs = append(errs, removeCgroup(c.made[i], deadline))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err // the folder stays locked, for another try
