@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,22 @@ func TestPacketsArriveAndAreTraced(t *testing.T) {
 		client.Expect(t, packet.UDP{Src: web.AddrPort(53), Payload: []byte("answer")})
 		client.ExpectNone(t, packet.UDP{Src: web.AddrPort(53)})
 	})
+}
+
+// What the network cannot take down is told: here a control group, which stays as long as a process is in it.
+func TestCloseTellsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	feature.Need(t, feature.CgroupFolders)
+	lab, err := harness.New(t.Context(), topo.Cluster(1), kernel{}, harness.Unobserved())
+	require.NoError(t, err)
+	cat := exec.Command("cat") // until its input ends
+	input, err := cat.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, lab.Pod("web-on-node1").Network().Start(cat))
+	require.ErrorContains(t, lab.Close(), "a process that was started there still runs")
+	require.NoError(t, input.Close())
+	require.NoError(t, cat.Wait())
+	require.NoError(t, lab.Close())
 }
 
 // A crafted packet is for the test to answer: the kernel of the machine that

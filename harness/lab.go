@@ -128,7 +128,7 @@ func (c *core) Close() error {
 		errs = append(errs, c.forwarder.Close())
 	}
 	if c.network != nil {
-		c.network.Close() // and with it the captures and watches
+		errs = append(errs, c.network.Close()) // and with it the captures and watches
 	}
 	return errors.Join(errs...)
 }
