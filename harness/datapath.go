@@ -11,7 +11,8 @@ import (
 )
 
 // Datapath forwards packets in a lab. It is a description: nothing exists until
-// Up. The packages under harness/datapath hold one each.
+// Up. The packages under harness/datapath hold one each; the example is a whole one
+// with a test on it.
 type Datapath interface {
 	// Name is what subtests and results call it: "ebpf", "iptables".
 	Name() string

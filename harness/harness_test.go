@@ -248,3 +248,10 @@ func TestMistakesAreNamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) { require.Contains(t, failure(t, c.call), c.says) })
 	}
 }
+
+// What the documentation shows holds.
+func TestExample(t *testing.T) {
+	t.Parallel()
+	ExampleDatapath()
+	exampleTest(t)
+}
