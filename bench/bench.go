@@ -57,6 +57,7 @@ func Run(ctx context.Context, o Options) (*Results, error) {
 	}
 	defer unlock()
 	r.results = &Results{Schema: Schema, Environment: environment(r.cpu)}
+	r.results.Environment["sampling"] = r.sampling()
 	if o.Shard.Of > 1 {
 		r.results.Environment["shard"] = o.Shard.String()
 	}

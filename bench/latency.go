@@ -12,24 +12,27 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// quantiles are those of the transactions of a sample: its distribution.
+// quantiles are those of the transactions of a sample: its distribution. The slow ones of a
+// tail are too few in one sample, and taken from several in a row.
 var quantiles = []struct {
 	name string
 	of   float64
-}{{"p10", 0.10}, {"p50", 0.50}, {"p90", 0.90}, {"p99", 0.99}, {"p99.9", 0.999}}
+	tail bool
+}{{"p10", 0.10, false}, {"p50", 0.50, false}, {"p90", 0.90, false}, {"p99", 0.99, true}, {"p99.9", 0.999, true}}
 
-// middle is the place of the median among the quantiles.
-const middle = 1
+const (
+	usualQuantile = 0.50
+	fewSlower     = 2 // transactions, of which a quantile says no more than they do themselves
+)
 
-// transactions are the kinds of them, and how many make a sample of a full run. A sample
-// of fewer than 1,000 has no p99.9 but its slowest.
+// transactions are the kinds of them, and how many make ten samples of a full run.
 var transactions = []struct {
 	name string
 	do   func(to netip.AddrPort, n int) ([]time.Duration, error)
 	many int
 }{
 	{"rr", requestResponse, 4000},
-	{"crr", connectRequestResponse, 1000},
+	{"crr", connectRequestResponse, 2000},
 }
 
 // latency measures how long transactions over TCP take between two pods ("latency", us):
@@ -41,10 +44,11 @@ func (r *run) latency(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	fine := r.finely()
 	for _, kind := range transactions {
-		many := max(1, kind.many/r.fewer)
-		took := map[*pair][][]float64{}
-		err := interleave(r.plan, pairs, "latency, "+kind.name, func(p *pair) string { return p.name }, func(p *pair) error {
+		many := max(1, kind.many/r.fewer/finer)
+		took := map[*pair][][]time.Duration{}
+		err := interleave(fine, pairs, "latency, "+kind.name, func(p *pair) string { return p.name }, func(p *pair) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -56,44 +60,46 @@ func (r *run) latency(ctx context.Context) (err error) {
 				if err != nil {
 					return fmt.Errorf("%s: %w", p.name, err)
 				}
-				took[p] = append(took[p], distribution(times))
+				took[p] = append(took[p], times)
 				return nil
 			})
 		})
 		if err != nil {
 			return err
 		}
-		usual := map[*pair][]float64{} // the slow ones tell little of the machine's speed
-		for p := range took {
-			usual[p] = column(took[p], middle)
-		}
-		for i, q := range quantiles {
+		for _, q := range quantiles {
+			together := 1
+			if q.tail {
+				together = finer
+			}
+			if n := many * together; float64(n)*(1-q.of) < fewSlower-0.5 {
+				r.results.lacks("latency", map[string]string{"transaction": kind.name, "quantile": q.name},
+					fmt.Sprintf("of %d transactions in a row, %s is hardly more than the slowest: a full run has more of them", n, q.name))
+				continue
+			}
+			usual := map[*pair][]float64{} // the slow ones tell little of the machine's speed
+			for p := range took {
+				usual[p] = each(took[p], together, usualQuantile)
+			}
 			for _, p := range pairs {
-				r.results.add("latency", p.with("transaction", kind.name, "quantile", q.name), "us", column(took[p], i), floor(pairs, p, usual))
+				r.results.add("latency", p.with("transaction", kind.name, "quantile", q.name), "us", each(took[p], together, q.of), floor(pairs, p, usual))
 			}
 		}
 	}
 	return nil
 }
 
-// distribution is the quantiles of times, in microseconds.
-func distribution(times []time.Duration) (of []float64) {
-	sorted := make([]float64, len(times))
-	for i, t := range times {
-		sorted[i] = float64(t.Nanoseconds()) / 1000
+// each is a quantile of the transactions of so many samples together, in microseconds.
+func each(samples [][]time.Duration, together int, q float64) (all []float64) {
+	for some := range slices.Chunk(samples, together) {
+		var sorted []float64
+		for _, t := range slices.Concat(some...) {
+			sorted = append(sorted, float64(t.Nanoseconds())/1000)
+		}
+		slices.Sort(sorted)
+		all = append(all, stat.Quantile(q, stat.Empirical, sorted, nil))
 	}
-	slices.Sort(sorted)
-	for _, q := range quantiles {
-		of = append(of, stat.Quantile(q.of, stat.Empirical, sorted, nil))
-	}
-	return of
-}
-
-func column(rows [][]float64, i int) (values []float64) {
-	for _, row := range rows {
-		values = append(values, row[i])
-	}
-	return values
+	return all
 }
 
 func requestResponse(to netip.AddrPort, n int) ([]time.Duration, error) {
@@ -103,7 +109,7 @@ func requestResponse(to netip.AddrPort, n int) ([]time.Duration, error) {
 	}
 	defer unix.Close(conn)
 	message, times := make([]byte, 1), make([]time.Duration, n)
-	for range 100 { // warms the caches, and both congestion windows
+	for range 20 { // warms the caches, and both congestion windows
 		if err := exchange(conn, message); err != nil {
 			return nil, err
 		}

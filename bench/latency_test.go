@@ -13,7 +13,7 @@ import (
 // little is a run that measures hardly anything, so that all of it can be looked at.
 func little() *run {
 	return &run{
-		plan:    plan{rounds: 2, duration: 10 * time.Millisecond, fewer: 100, say: func(string) {}},
+		plan:    plan{rounds: 2, duration: 10 * time.Millisecond, fewer: 4, say: func(string) {}},
 		results: &Results{Environment: map[string]string{}},
 	}
 }
@@ -21,37 +21,54 @@ func little() *run {
 func TestLatencyIsADistribution(t *testing.T) {
 	r := little()
 	require.NoError(t, r.latency(t.Context()))
+	kind := func(result Result) [3]string {
+		return [3]string{result.Params["datapath"], result.Params["path"], result.Params["transaction"]}
+	}
 	figures := map[[3]string][]float64{} // in the order of the quantiles
 	floors := map[[3]string][]float64{}  // medians of the empty path, for those that are compared with it
 	for _, result := range r.results.Results {
-		if result.Params["datapath"] == "empty" && result.Params["quantile"] == "p50" {
-			for _, datapath := range []string{"ebpf", "iptables"} {
-				floors[[3]string{datapath, result.Params["path"], result.Params["transaction"]}] = result.Samples
-			}
+		if k := kind(result); k[0] == "empty" && result.Params["quantile"] == "p50" {
+			floors[k] = result.Samples
 		}
 	}
 	for _, result := range r.results.Results {
+		k, tail := kind(result), result.Params["quantile"] == "p99"
 		require.Equal(t, "us", result.Unit)
-		require.Len(t, result.Samples, 2)
-		require.Equal(t, floors[[3]string{result.Params["datapath"], result.Params["path"], result.Params["transaction"]}], result.Empty)
-		kind := [3]string{result.Params["datapath"], result.Params["path"], result.Params["transaction"]}
-		figures[kind] = append(figures[kind], result.Samples[0])
+		require.Len(t, result.Samples, map[bool]int{false: 2 * finer, true: 2}[tail])
+		figures[k] = append(figures[k], result.Median)
+		if k[0] == "empty" {
+			require.Empty(t, result.Empty)
+			continue
+		}
+		require.Len(t, result.Empty, len(result.Samples))
+		if k[0] = "empty"; !tail {
+			require.Equal(t, floors[k], result.Empty, "its pair's medians, of the same rounds")
+		}
 	}
 	require.Len(t, figures, 2*len(pairs))
 	for kind, ofKind := range figures {
-		require.Len(t, ofKind, len(quantiles), kind)
+		require.Len(t, ofKind, len(quantiles)-1, kind)
 		require.True(t, slices.IsSorted(ofKind), "%v: %v", kind, ofKind)
 		require.Positive(t, ofKind[0])
 	}
+	require.Len(t, r.results.Absent, len(transactions))
+	require.Equal(t, map[string]string{"transaction": "rr", "quantile": "p99.9"}, r.results.Absent[0].Params)
+	require.Contains(t, r.results.Absent[0].Reason, "of 1000 transactions in a row, p99.9 is hardly more than the slowest")
 }
 
-func TestDistribution(t *testing.T) {
-	var times []time.Duration
-	for i := range 1000 {
-		times = append(times, time.Duration(1000-i)*time.Microsecond)
+func TestQuantilesOfSamplesTogether(t *testing.T) {
+	var samples [][]time.Duration
+	for i := range 10 {
+		var times []time.Duration
+		for j := range 100 {
+			times = append(times, time.Duration(1000-10*j-i)*time.Microsecond)
+		}
+		samples = append(samples, times)
 	}
-	require.Equal(t, []float64{100, 500, 900, 990, 999}, distribution(times))
-	require.Equal(t, []float64{3, 3, 3, 3, 3}, distribution([]time.Duration{3 * time.Microsecond}))
+	for q, want := range map[float64]float64{0.10: 100, 0.50: 500, 0.99: 990, 0.999: 999} {
+		require.Equal(t, []float64{want}, each(samples, 10, q))
+	}
+	require.Equal(t, []float64{500, 499, 498, 497, 496, 495, 494, 493, 492, 491}, each(samples, 1, 0.50))
 }
 
 func TestThroughputIsMeasuredBothWays(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 // plan is what Options come to.
 type plan struct {
 	rounds   int           // samples of each side
+	bringUps int           // of each side over the rounds of a rate: where memory lies differs each time
 	duration time.Duration // of each sample
 	loads    []int         // packets/s offered, in the proportion 1 : 2 : 4
 
@@ -26,11 +27,11 @@ type plan struct {
 }
 
 func (o Options) plan() plan {
-	p := plan{rounds: 15, duration: 400 * time.Millisecond, loads: []int{75000, 150000, 300000},
+	p := plan{rounds: 15, bringUps: 3, duration: 400 * time.Millisecond, loads: []int{75000, 150000, 300000},
 		watched: 2 * time.Second, fewer: 1, serviceCounts: []int{1, 100, 1000, 10000}, backendCounts: []int{1, 10, 100, 1000},
 		labNodes: []int{3, 30, 100}, trial: 50 * time.Millisecond}
 	if o.Quick {
-		p.rounds, p.duration = 10, 110*time.Millisecond
+		p.rounds, p.bringUps, p.duration = 10, 2, 100*time.Millisecond
 		p.fewer = 4
 		p.watched, p.serviceCounts = time.Second/2, []int{1, 1000}
 		p.labNodes = p.labNodes[:1]
@@ -46,9 +47,16 @@ func (o Options) plan() plan {
 // machine changes from one side's turn to the next, and the better what sides have in
 // common cancels.
 func (p plan) finely() plan {
-	const finer = 10
 	p.rounds, p.duration = p.rounds*finer, p.duration/finer
 	return p
+}
+
+const finer = 10
+
+// sampling is how samples are taken, in words: results taken in another way are not compared.
+func (p plan) sampling() string {
+	fine := p.finely()
+	return fmt.Sprintf("%d samples of %v at saturation, over %d bring-ups", fine.rounds, fine.duration, p.bringUps)
 }
 
 // benchmark is a part of a run that stands on its own: a shard has all of it or

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,5 +105,51 @@ func TestLocalBackendsAreServed(t *testing.T) {
 	for _, result := range r.results.Results {
 		require.Equal(t, "local", result.Params["backend"])
 		require.Positive(t, result.Samples[0])
+	}
+}
+
+// Each time that sides are brought up they have the same part of the samples, and figures of
+// both are one.
+func TestSidesAreBroughtUpAnew(t *testing.T) {
+	ups, tc, ipvs := 0, everyRow[2], everyRow[5]
+	r := &run{plan: plan{rounds: 1, bringUps: 2, duration: 5 * time.Millisecond, loads: []int{75000}}, results: &Results{}}
+	r.say = func(what string) {
+		if strings.HasPrefix(what, "bringing up the empty path") {
+			ups++
+		}
+	}
+	require.NoError(t, r.rates(t.Context(), usual, []row{tc, ipvs}, true))
+	require.Equal(t, 2, ups)
+	var got []string
+	for _, result := range r.results.Results {
+		got = append(got, result.Benchmark+" "+result.Params["datapath"])
+		require.Len(t, result.Samples, finer)
+		if result.Params["datapath"] != "empty" {
+			require.Len(t, result.Empty, finer)
+		}
+	}
+	if lacking(ipvs.datapath(usual)) != "" {
+		require.Equal(t, []string{"pps empty", "pps tc", "cost tc", "cpu tc"}, got)
+		require.Len(t, r.results.Absent, 1, "told once")
+	}
+	for _, quick := range []bool{false, true} {
+		p := Options{Quick: quick}.plan()
+		require.Zero(t, p.finely().rounds%p.bringUps)
+	}
+}
+
+// A path that is slow gets as long a sample as a fast one, and not as many frames.
+func TestRestOfASample(t *testing.T) {
+	for _, test := range []struct {
+		sent    int
+		took, d time.Duration
+		want    int
+	}{
+		{1024, time.Millisecond, 4 * time.Millisecond, 3072},
+		{1024, 3900 * time.Microsecond, 4 * time.Millisecond, 64},
+		{1024, 9 * time.Millisecond, 4 * time.Millisecond, 64},
+		{1024, 100 * time.Microsecond, time.Second, batch / 2},
+	} {
+		require.Equal(t, test.want, rest(test.sent, test.took, test.d), test)
 	}
 }

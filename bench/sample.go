@@ -47,20 +47,34 @@ func (w *wire) warm(ctx context.Context) error {
 // saturate sends as fast as the path lets it for the time.
 func (w *wire) saturate(ctx context.Context, d time.Duration) (sample, error) {
 	return w.run(ctx, func(start time.Time, send func(uint32) error) error {
+		sent, next := 0, 1024
 		for time.Since(start) < d && ctx.Err() == nil {
-			if err := send(batch / 2); err != nil {
+			if err := send(uint32(next)); err != nil {
 				return err
 			}
+			sent += next
+			next = rest(sent, time.Since(start), d)
 		}
 		return ctx.Err()
 	})
 }
 
-// once sends one packet of each flow, which may take the generator a few more
-// than that: when it is interrupted, it begins its run anew.
-func (w *wire) once(ctx context.Context) (sample, error) {
+// rest is how many frames to generate next, when so many took so long of the time d: a slow
+// path has no more of it than a fast one.
+func rest(sent int, took, d time.Duration) int {
+	left := float64(sent) * float64(d-took) / float64(took)
+	return int(min(max(left, 64), batch/2))
+}
+
+// once sends one packet of each flow.
+func (w *wire) once(ctx context.Context) (sample, error) { return w.some(ctx, w.flows) }
+
+// some sends one packet of so many flows, other ones each time until it was every one's turn.
+// It may take the generator a few more than that: when it is interrupted, it begins its run
+// anew.
+func (w *wire) some(ctx context.Context, flows int) (sample, error) {
 	return w.run(ctx, func(_ time.Time, send func(uint32) error) error {
-		for left := w.flows; left > 0; left -= min(left, batch) {
+		for left := flows; left > 0; left -= min(left, batch) {
 			if err := send(uint32(min(left, batch))); err != nil {
 				return err
 			}

@@ -48,6 +48,9 @@ func (p plan) backends(ctx context.Context, results *Results, t traffic, cpu int
 	}, cpu)
 }
 
+// manyFirst is how many first packets make a sample.
+const manyFirst = 512
+
 // firstAndLater measures first packets of flows and later ones on several kinds of traffic,
 // which name tells apart in the parameters.
 func (p plan) firstAndLater(ctx context.Context, results *Results, benchmark string, kinds []traffic,
@@ -82,27 +85,31 @@ func (p plan) firstAndLater(ctx context.Context, results *Results, benchmark str
 	empty := sides[0]
 
 	first, later := map[*side][]float64{}, map[*side][]float64{}
-	err = p.interleave(sides, benchmark, func(s *side) error {
+	fine := p.finely()
+	err = fine.interleave(sides, benchmark+", first packets", func(s *side) error {
 		if err := s.forget(ctx); err != nil {
 			return err
 		}
-		for _, packets := range []struct {
-			costs map[*side][]float64
-			send  func() (sample, error)
-		}{
-			{first, func() (sample, error) { return s.wire.once(ctx) }},
-			{later, func() (sample, error) { return s.wire.saturate(ctx, p.duration/2) }},
-		} {
-			got, err := packets.send()
-			if err != nil {
-				return err
-			}
-			if err := got.loss(); err != nil {
-				return fmt.Errorf("bench: the %s side lost frames, so its rate is no measure of its cost: %w", s.name, err)
-			}
-			packets.costs[s] = append(packets.costs[s], got.cost())
+		got, err := s.wire.some(ctx, min(kinds[0].flows, manyFirst))
+		first[s] = append(first[s], got.cost())
+		return errors.Join(err, s.lost(got))
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range sides {
+		got, err := s.wire.once(ctx) // from here on they know every flow
+		if err := errors.Join(err, s.lost(got)); err != nil {
+			return err
 		}
-		return nil
+	}
+	err = fine.interleave(sides, benchmark+", later packets", func(s *side) error {
+		if err := s.wire.warm(ctx); err != nil {
+			return err
+		}
+		got, err := s.wire.saturate(ctx, fine.duration/3)
+		later[s] = append(later[s], got.cost())
+		return errors.Join(err, s.lost(got))
 	})
 	if err != nil {
 		return err

@@ -17,6 +17,8 @@ func TestServicesAreMeasured(t *testing.T) {
 	measured := map[[4]string]float64{}
 	for _, r := range results.Results {
 		require.Equal(t, "services", r.Benchmark)
+		require.Len(t, r.Samples, finer)
+		require.Len(t, r.Empty, finer, "measured in the same rounds")
 		measured[[4]string{r.Params["datapath"], r.Params["services"], r.Params["packets"], r.Params["busy"]}] = r.Median
 	}
 	for _, services := range []string{"1", "40"} {

@@ -41,11 +41,12 @@ func (r *run) streams(ctx context.Context, offloads bool) (err error) {
 	}
 	word := map[bool]string{true: "on", false: "off"}[offloads]
 	rates := map[*pair][]float64{}
-	err = interleave(r.plan, pairs, "throughput, offloads "+word, func(p *pair) string { return p.name }, func(p *pair) error {
+	fine := r.finely()
+	err = interleave(fine, pairs, "throughput, offloads "+word, func(p *pair) string { return p.name }, func(p *pair) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		rate, err := r.stream(p, r.duration/4, got)
+		rate, err := r.stream(p, fine.duration/4, got)
 		rates[p] = append(rates[p], rate)
 		return err
 	})
