@@ -169,9 +169,9 @@ func TestConnectionsGoOnWhenABalancerDies(t *testing.T) {
 		}
 		talk := func() []string { return askAll(t, conns) }
 		before := talk()
-		requireShares(t, before, 4)
+		require.Len(t, distinct(before), 4, "all servers have connections") // of random ports: one chance in 200,000 that not
 
-		// Under load: each connection asks on while the balancer dies and the router hears of it.
+		// Under load: each connection asks on while the balancer dies and the router hears of it, but none outruns the capture.
 		stop, load := make(chan struct{}), errgroup.Group{}
 		for i, conn := range conns {
 			load.Go(func() error {
@@ -183,6 +183,9 @@ func TestConnectionsGoOnWhenABalancerDies(t *testing.T) {
 					}
 					if name, err := askName(conn); err != nil || name != before[i] {
 						return fmt.Errorf("connection %d asked %s and was answered %q: %w", i, before[i], name, err)
+					}
+					if err := lab.Sync(t.Context()); err != nil {
+						return err
 					}
 				}
 			})
