@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/skbench/skbench/topo"
 )
@@ -107,7 +108,8 @@ func copyLinks(t testing.TB) {
 		}
 		fd, err := strconv.Atoi(d.Name())
 		require.NoError(t, err)
-		if held, err := syscall.Dup(fd); err == nil { // unless another test has closed it since
+		held, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) // what another test starts must not inherit it
+		if err == nil {                                                  // unless another test has closed it since
 			copied++
 			t.Cleanup(func() { syscall.Close(held) })
 		}
