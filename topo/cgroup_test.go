@@ -113,8 +113,15 @@ func TestStaleCgroupsAreRemoved(t *testing.T) {
 	alive, err := machine(t, network, "web-on-node1").Cgroup()
 	require.NoError(t, err)
 
-	stale, err := os.MkdirTemp(root, "skbench-1-")
-	require.NoError(t, err)
+	var stale string
+	var lock *os.File // until a process is in it: other test binaries remove what is stale, too
+	for lock == nil {
+		stale, err = os.MkdirTemp(root, "skbench-1-")
+		require.NoError(t, err)
+		lock, err = topo.LockCgroup(stale)
+		require.NoError(t, err)
+	}
+	defer lock.Close()
 	pod := filepath.Join(stale, "node-node1", "pod-web")
 	require.NoError(t, os.MkdirAll(pod, 0o755))
 	folder, err := os.Open(pod)
@@ -125,6 +132,7 @@ func TestStaleCgroupsAreRemoved(t *testing.T) {
 	require.NoError(t, err)
 	survivor.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(folder.Fd())}
 	require.NoError(t, survivor.Start())
+	require.NoError(t, lock.Close())
 
 	require.NoError(t, topo.RemoveStaleCgroups())
 	require.DirExists(t, pod, "a process is in it")

@@ -27,6 +27,9 @@ func LoadMute(t testing.TB) *ebpf.Program {
 // FindCgroupRoot is CgroupRoot of a list of mounts.
 var FindCgroupRoot = findCgroupRoot
 
+// LockCgroup locks a network's folder.
+var LockCgroup = lockCgroup
+
 // SetCgroupPatience changes how long Close waits for a process to end, for the length of a test.
 func SetCgroupPatience(t *testing.T, d time.Duration) {
 	before := cgroupPatience
