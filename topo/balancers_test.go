@@ -24,7 +24,7 @@ func services(family topo.Family) netip.Prefix {
 // flows go to the others.
 func TestRouterSpreadsFlows(t *testing.T) {
 	t.Parallel()
-	const flows = 64
+	const flows = 128
 	for _, family := range families {
 		t.Run(family.String(), func(t *testing.T) {
 			t.Parallel()
