@@ -39,7 +39,7 @@ func TestAffinity(t *testing.T) {
 			require.NoError(t, r.DeleteFlows())
 			c := &crowd{rig: r, at: at, size: 24}
 			service := bpf.Service{
-				Frontend: bpf.Frontend{Addr: node1.at(f, 30080), Protocol: p}, External: true, Affinity: 10 * time.Second,
+				Frontend: bpf.Frontend{Addr: node1.at(f, 30080), Protocol: p}, External: true, Affinity: time.Hour,
 				Backends: []bpf.Backend{{Addr: remote.at(f, 80)}, {Addr: remote2.at(f, 80)}, {Addr: podA.at(f, 80)}, {Addr: podB.at(f, 80)}},
 			}
 			other := service // its backends are alive whatever becomes of the first's
@@ -50,7 +50,7 @@ func TestAffinity(t *testing.T) {
 			require.NotEqual(t, first, c.ask(t, p, other.Addr), "a client chooses for each service")
 			for range 2 {
 				require.Equal(t, first, c.ask(t, p, service.Addr))
-				require.NoError(t, r.AgeAffinities(9*time.Second)) // since the last flow, not the first
+				require.NoError(t, r.AgeAffinities(40*time.Minute)) // since the last flow, not the first
 			}
 			require.Equal(t, first, c.ask(t, p, service.Addr))
 
@@ -72,7 +72,7 @@ func TestAffinity(t *testing.T) {
 			service.Backends[0].Terminating = false
 			require.NoError(t, r.PutService(service))
 			third := c.ask(t, p, service.Addr)
-			require.NoError(t, r.AgeAffinities(11*time.Second))
+			require.NoError(t, r.AgeAffinities(2*time.Hour))
 			require.NotEqual(t, third, c.ask(t, p, service.Addr), "the time is over") // one chance in 3^24 that nobody moves
 
 			require.NoError(t, r.Serve(nil, []bpf.Frontend{service.Frontend, other.Frontend}))
@@ -120,7 +120,7 @@ func TestAffinityOfPods(t *testing.T) {
 	r := newRig(t)
 	eachFlow(t, balanced, func(t *testing.T, f family, p bpf.Protocol) {
 		service := bpf.Service{
-			Frontend: bpf.Frontend{Addr: cluster.at(f, 80), Protocol: p}, Affinity: time.Second,
+			Frontend: bpf.Frontend{Addr: cluster.at(f, 80), Protocol: p}, Affinity: time.Hour,
 			Backends: at(remote.at(f, 80), remote2.at(f, 80), remote.at(f, 81), remote2.at(f, 81)),
 		}
 		require.NoError(t, r.PutService(service))

@@ -81,7 +81,7 @@ func newLive(t *testing.T, offloads bool) *live {
 // expect waits for the event of a packet at a program.
 func (l *live) expect(t *testing.T, cookie uint64, at bpf.Point) bpf.Event {
 	t.Helper()
-	l.events.SetDeadline(time.Now().Add(5 * time.Second))
+	l.events.SetDeadline(time.Now().Add(patience))
 	for {
 		record, err := l.events.Read()
 		require.NoError(t, err, "packet %d at %s", cookie, at)
@@ -291,11 +291,11 @@ func (l *live) talk(t *testing.T, p bpf.Protocol, to netip.AddrPort) {
 	var conn net.Conn
 	require.NoError(t, l.pod.Do(func() (err error) {
 		network := map[bpf.Protocol]string{bpf.TCP: "tcp", bpf.UDP: "udp"}[p]
-		conn, err = net.DialTimeout(network, to.String(), 5*time.Second)
+		conn, err = net.DialTimeout(network, to.String(), patience)
 		return err
 	}))
 	defer conn.Close()
-	require.NoError(t, conn.SetDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
 	for _, said := range []string{"ab", "abc"} {
 		_, err := conn.Write([]byte(said))
 		require.NoError(t, err)

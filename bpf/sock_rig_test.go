@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"testing"
-	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
@@ -107,7 +106,7 @@ func open(t testing.TB, p *socket.Process, domain, kind, protocol int) plain {
 	require.NoError(t, err)
 	t.Cleanup(func() { file.Close() })
 	fd := int(file.Fd())
-	wait := unix.NsecToTimeval(int64(2 * time.Second))
+	wait := unix.NsecToTimeval(int64(patience))
 	require.NoError(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait))
 	return plain{t, file, fd}
 }
