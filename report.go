@@ -74,13 +74,32 @@ func (renderCommand) Help() string { return "Exit status: that of skbench report
 
 func (c *renderCommand) Run() error {
 	if reports.IsMatrix(c.Path) {
-		matrix, err := reports.RenderMatrix(c.Path)
+		return c.matrix()
+	}
+	return render(c.Path, reports.Options{Against: c.Against, Again: c.Again, History: c.History, Out: c.Out})
+}
+
+// matrix writes a matrix's report. In another folder it is the matrix made of one shard, with all files that it names.
+func (c *renderCommand) matrix() error {
+	if c.Against != "" || c.Again != "" || c.History != "" {
+		return fmt.Errorf("%s is a matrix, which is compared with no other: leave out --against, --again and --history", c.Path)
+	}
+	if c.Out != "" {
+		matrix, err := reports.MergeMatrix(c.Out, []string{c.Path})
 		if err != nil {
 			return err
 		}
-		return conclude(matrix, c.Path)
+		return conclude(matrix, c.Out)
 	}
-	return render(c.Path, reports.Options{Against: c.Against, Again: c.Again, History: c.History, Out: c.Out})
+	matrix, err := reports.RenderMatrix(c.Path)
+	if err != nil {
+		return err
+	}
+	dir := c.Path
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		dir = filepath.Dir(dir)
+	}
+	return conclude(matrix, dir)
 }
 
 // render writes a run's report, and says what it comes to and where it is.

@@ -51,7 +51,7 @@ func (r *Report) readPast(dir string) (last string, err error) {
 		return nil
 	})
 	if err != nil {
-		return "", fmt.Errorf("the history is not readable: %w", err)
+		return "", fmt.Errorf("the history is not readable: %w: name a folder that has one for each earlier run", err)
 	}
 	slices.SortStableFunc(nights, func(a, b night) int { return timeOf(a.Results).Compare(timeOf(b.Results)) })
 	for _, n := range nights {

@@ -52,6 +52,7 @@ func TestRenderLeavesNoScrapsWhenItCannotWrite(t *testing.T) {
 
 	_, err := Render(filepath.Dir(path), Options{})
 	require.ErrorContains(t, err, taken+" not written: ")
+	require.Equal(t, 2, exitCode(t, err), "1 would say that something became worse")
 	for _, name := range namesIn(t, filepath.Dir(path)) {
 		require.NotRegexp(t, `^\.`, name)
 	}
@@ -76,4 +77,22 @@ func namesIn(tb testing.TB, dir string) (names []string) {
 		names = append(names, entry.Name())
 	}
 	return names
+}
+
+// What is in the way of a report is no regression.
+func TestRenderWithoutItsFolders(t *testing.T) {
+	t.Parallel()
+	for says, o := range map[string]Options{
+		"name a folder that has one for each earlier run": {History: "/no/such/history", Out: t.TempDir()},
+		"the report's folder is not made":                 {Out: "/proc/none"},
+	} {
+		_, err := Render("testdata/results.json", o)
+		require.ErrorContains(t, err, says)
+		require.Equal(t, 2, exitCode(t, err))
+	}
+	_, err := ReadDiff("testdata/results.json", "testdata", "")
+	require.NoError(t, err, "a folder that holds both is a run's, too")
+	_, err = ReadDiff("testdata/results.json", "testdata/matrix.json", "")
+	require.ErrorContains(t, err, "testdata/matrix.json is a matrix, which has no figures")
+	require.Equal(t, 2, exitCode(t, err))
 }

@@ -45,7 +45,7 @@ func Render(path string, o Options) (*Report, error) {
 	r := newReport(results)
 	last, err := r.readPast(o.History)
 	if err != nil {
-		return nil, err
+		return nil, undecidable{err}
 	}
 	if o.Against == "" {
 		o.Against = last
@@ -55,10 +55,13 @@ func Render(path string, o Options) (*Report, error) {
 	if o.Out != "" {
 		dir = o.Out
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, fmt.Errorf("the report's folder is not made: %w", err)
+			return nil, undecidable{fmt.Errorf("the report's folder is not made: %w", err)}
 		}
 	}
-	return r, r.write(dir)
+	if err := r.write(dir); err != nil {
+		return nil, undecidable{err}
+	}
+	return r, nil
 }
 
 func newReport(results *Results) *Report {

@@ -104,10 +104,14 @@ func (p Problem) Error() string {
 // unknown fields, numbers that are none, and a median or interval that the samples
 // do not bear out. It is an error when nothing is left, or the file has another schema.
 func ReadResults(path string) (*Results, error) {
+	given := path
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, resultsFile)
 	}
 	text, err := os.ReadFile(path)
+	if IsMatrix(given) && (err != nil || path == given) {
+		return nil, fmt.Errorf("%s is a matrix, which has no figures: name a run of skbench bench", given)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("results not readable: %w: measure first with: skbench bench --out DIR", err)
 	}
