@@ -7,6 +7,7 @@
 
 #include "lib/ctx_skb.h"
 #include "lib/bypass.h"
+#include "lib/ct_find.h"
 #include "lib/delay.h"
 #include "lib/dsr.h"
 #include "lib/handoff.h"

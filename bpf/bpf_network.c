@@ -6,6 +6,7 @@
 #include <bpf_endian.h>
 
 #include "lib/ctx_skb.h"
+#include "lib/ct_find.h"
 #include "lib/lb.h"
 #include "lib/nat.h"
 #include "lib/redirect.h"

@@ -6,6 +6,7 @@
 #include <bpf_endian.h>
 
 #include "lib/ctx_xdp.h"
+#include "lib/ct_find.h"
 #include "lib/delay.h"
 #include "lib/dsr.h"
 #include "lib/handoff.h"

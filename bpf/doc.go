@@ -13,7 +13,7 @@
 //	redirect_message sk_msg on those       what is written to one socket of a session goes to the other, past the stack
 //
 // The C sources are in this folder and in lib, one concept per header, each header with its types, its map and its
-// accessors. lib/ct.h tells how flows are kept, lib/claim.h how late answers
-// find nobody else, lib/bypass.h what becomes of flows past services, lib/service.h how services change under traffic, lib/dsr.h
+// accessors. lib/ct.h tells how flows are kept, lib/flow.h how they are opened, lib/claim.h how late answers find nobody else,
+// lib/bypass.h what becomes of flows past services, lib/service.h how services change under traffic, lib/dsr.h
 // how backends answer clients directly.
 package bpf

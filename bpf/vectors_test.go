@@ -14,8 +14,8 @@ import (
 //   - lib/next_hop.h, fits at 0xffff; lib/affinity.h, last_flow at the nanosecond of the timeout; lib/ctx_skb.h, keep at CTX_KEEP_MAX, and
 //     lib/ctx_xdp.h, last at CTX_COPY_MAX, which only the verifier asks for; lib/answer.h, ANSWER_BLOCK / 4, which what is left of a block is
 //     below; lib/sock.h, known in sock_remember, which saves writing what is there; lib/endpoint.h, barrier_var, which is for the verifier;
-//     lib/snat.h, an attempt more: the same either way, or as good as;
-//   - lib/service.h, the number that is read again; lib/affinity.h, -EEXIST and BPF_NOEXIST; lib/snat.h and lib/tuple.h, the winner and the
+//     lib/flow.h, an attempt more: the same either way, or as good as;
+//   - lib/service.h, the number that is read again; lib/affinity.h, -EEXIST and BPF_NOEXIST; lib/flow.h and lib/tuple.h, the winner and the
 //     free tuple: another CPU has to come between two lines, which one run of a program cannot have;
 //   - lib/ctx_skb.h, BPF_F_RECOMPUTE_CSUM: what is reframed leaves by a NIC, where nobody asks for the sum of all bytes that it came with;
 //   - lib/peer.h, queued of 0: Linux before 6.13. There, and by the limit that is compared with, a message that could go from socket to socket

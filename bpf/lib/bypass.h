@@ -3,8 +3,8 @@
 #define LIB_BYPASS_H
 
 #include "endpoint.h"
+#include "flow.h"
 #include "ipcache.h"
-#include "snat.h"
 
 /*
  * Flows that go to a backend by its own address, past the services that lead

@@ -2,6 +2,7 @@
 #ifndef LIB_EXPIRE_H
 #define LIB_EXPIRE_H
 
+#include "claim.h"
 #include "ct.h"
 
 /*

@@ -4,8 +4,8 @@
 
 #include "affinity.h"
 #include "endpoint.h"
+#include "flow.h"
 #include "ipcache.h"
-#include "snat.h"
 #include "source.h"
 
 /* Opening flows to services, for packets: the choice of a backend itself is in service.h and affinity.h. */

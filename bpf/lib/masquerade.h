@@ -3,8 +3,8 @@
 #define LIB_MASQUERADE_H
 
 #include "endpoint.h"
+#include "flow.h"
 #include "ipcache.h"
-#include "snat.h"
 
 /*
  * A pod that talks to the world does so under the node's address, for the world
