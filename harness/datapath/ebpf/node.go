@@ -147,40 +147,35 @@ func (n *node) attach(d *datapath, t topo.Topology) error {
 		return err
 	}
 	if p.FromNetwork != nil {
-		a, err := n.machine.AttachTC(p.FromNetwork, topo.WireGuardDevice, topo.In, d.tcMode)
-		if err != nil {
+		if err := n.hold(n.machine.AttachTC(p.FromNetwork, topo.WireGuardDevice, topo.In, d.tcMode)); err != nil {
 			return err
 		}
-		n.attachments = append(n.attachments, a)
 	}
 	for _, s := range p.Sockets {
-		a, err := n.machine.AttachCgroup(s.Program, s.Place)
-		if err != nil {
+		if err := n.hold(n.machine.AttachCgroup(s.Program, s.Place)); err != nil {
 			return err
 		}
-		n.attachments = append(n.attachments, a)
 	}
 	if d.withoutXDP {
 		return nil
 	}
-	a, err := n.machine.AttachXDP(p.XDPEntry, topo.NIC, d.xdpMode)
-	if err != nil {
-		return err
-	}
-	n.attachments = append(n.attachments, a)
-	return nil
+	return n.hold(n.machine.AttachXDP(p.XDPEntry, topo.NIC, d.xdpMode))
 }
 
 // attachTC attaches what a device receives and what it sends to a program each.
 func (n *node) attachTC(in, out *ebpf.Program, device string, mode topo.TCMode) error {
-	for direction, program := range map[topo.Direction]*ebpf.Program{topo.In: in, topo.Out: out} {
-		a, err := n.machine.AttachTC(program, device, direction, mode)
-		if err != nil {
-			return err
-		}
+	if err := n.hold(n.machine.AttachTC(in, device, topo.In, mode)); err != nil {
+		return err
+	}
+	return n.hold(n.machine.AttachTC(out, device, topo.Out, mode))
+}
+
+// hold keeps an attachment until the node is closed.
+func (n *node) hold(a *topo.Attachment, err error) error {
+	if err == nil {
 		n.attachments = append(n.attachments, a)
 	}
-	return nil
+	return err
 }
 
 func (n *node) close() error {
