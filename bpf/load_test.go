@@ -101,6 +101,28 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestWithoutXDP loads what serves a node whose NIC has no program at XDP: all others, and all maps.
+func TestWithoutXDP(t *testing.T) {
+	t.Parallel()
+	all, err := bpf.Load(goodConfig(), bpf.Options{Sizes: smallMaps})
+	require.NoError(t, err)
+	defer all.Close()
+	without, err := bpf.Load(goodConfig(), bpf.Options{Sizes: smallMaps, WithoutXDP: true})
+	require.NoError(t, err)
+	defer without.Close()
+	require.NotNil(t, all.Programs.XDPEntry)
+	require.Nil(t, without.Programs.XDPEntry)
+	for name, program := range map[string]*ebpf.Program{
+		"from-netdev": without.Programs.FromNetdev, "to-netdev": without.Programs.ToNetdev,
+		"from-container": without.Programs.FromContainer, "to-container": without.Programs.ToContainer,
+	} {
+		require.NotNil(t, program, name)
+	}
+	require.Len(t, without.Programs.Sockets, len(all.Programs.Sockets))
+	require.NotNil(t, without.Maps.Direct)
+	require.NotNil(t, without.Maps.Events)
+}
+
 func TestNodesShareEvents(t *testing.T) {
 	t.Parallel()
 	events, err := bpf.NewEvents(1 << 16)

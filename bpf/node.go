@@ -34,6 +34,8 @@ type Options struct {
 	// WithoutSocketRelease: do as on a kernel where programs cannot tell which socket is closed (before 5.12). What sockets knew
 	// stays then until it is evicted.
 	WithoutSocketRelease bool
+	// WithoutXDP leaves out the program at XDP, a fifth of what the verifier has to look at: those at TC do all of its work.
+	WithoutXDP bool
 	// OnlyXDP loads the program at XDP alone, for a server behind a balancer: it takes what is for its stack out of the tunnel.
 	OnlyXDP bool
 	// LogDir is where the verifier's log goes when it rejects a program; "" is the system's folder for temporary files.
@@ -71,7 +73,7 @@ type Node struct {
 
 // Programs are a node's programs, ready to attach.
 type Programs struct {
-	XDPEntry      *ebpf.Program // XDP on the NIC
+	XDPEntry      *ebpf.Program // XDP on the NIC; nil with WithoutXDP
 	FromNetdev    *ebpf.Program // TC ingress of the NIC
 	ToNetdev      *ebpf.Program // TC egress of the NIC
 	FromContainer *ebpf.Program // TC ingress of each lxc device
@@ -175,6 +177,9 @@ func Load(cfg Config, opts Options) (_ *Node, err error) {
 			continue
 		}
 		if cfg.WireGuard == 0 && spec.Programs[networkProgFromNetwork] != nil {
+			continue
+		}
+		if opts.WithoutXDP && spec.Programs[xdpProgXdpEntry] != nil {
 			continue
 		}
 		spec = spec.Copy()

@@ -109,6 +109,7 @@ func TestNodePortInTC(t *testing.T) {
 	t.Parallel()
 	harness.Datapaths{withoutXDP}.Run(t, topo.Cluster(3), func(t *testing.T, lab *harness.Lab) {
 		client, node1, web := lab.Host("client"), lab.Node("node1"), lab.Pod("web-on-node3")
+		require.Nil(t, ebpf.Programs(t, lab, "node1").Programs.XDPEntry, "nobody verifies what is not attached")
 		each(t, []protocol{tcp, udp}, func(t *testing.T, p protocol) {
 			lab.AddService(t, harness.NodePort(30080, p.port(80), web))
 

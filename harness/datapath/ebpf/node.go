@@ -69,6 +69,7 @@ func (n *node) load(d *datapath, events *ebpf.Map) error {
 		WithoutSetRetval:     lacks(feature.SetRetval),
 	}, bpf.Options{
 		Events: events, Sizes: sizes,
+		WithoutXDP:           d.withoutXDP,
 		WithoutSockets:       d.withoutSockets || lacks(feature.EBPFSockets),
 		RedirectSessions:     d.redirected,
 		WithoutSocketRelease: lacks(feature.SocketCookie),
