@@ -153,3 +153,9 @@ func TestRestOfASample(t *testing.T) {
 		require.Equal(t, test.want, rest(test.sent, test.took, test.d), test)
 	}
 }
+
+// Packets are offered in whole bursts, and their cost is for the rate and not for the burst.
+func TestCPUPartIsOfTheRate(t *testing.T) {
+	s := sample{wireCount: wireCount{Sent: 128}, cpu: time.Millisecond}
+	require.InDelta(t, 50, s.cpuPart(64000), 1e-9, "they are offered in 2 ms")
+}

@@ -23,9 +23,11 @@ type sample struct {
 func (s sample) rate() float64 { return float64(s.Returned) / s.cpu.Seconds() }
 func (s sample) cost() float64 { return float64(s.cpu.Nanoseconds()) / float64(s.Returned) }
 
-// cpuPart is the part of one CPU, in percent, that work took which was offered
-// over the time d.
-func (s sample) cpuPart(d time.Duration) float64 { return 100 * s.cpu.Seconds() / d.Seconds() }
+// cpuPart is the part of one CPU, in percent, that packets take which are offered at so many
+// per second: bursts are whole, and so what was sent counts, and not what was asked for.
+func (s sample) cpuPart(perSecond int) float64 {
+	return 100 * s.cpu.Seconds() * float64(perSecond) / float64(s.Sent)
+}
 
 // loss says, as an error, that not every frame came back as it should.
 func (s sample) loss() error {

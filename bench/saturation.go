@@ -135,8 +135,7 @@ func (a *rates) offeredLoads(ctx context.Context, p plan, sides []*side) error {
 			if err := s.wire.warm(ctx); err != nil {
 				return err
 			}
-			offered := p.duration / 2
-			got, err := s.wire.offer(ctx, load, offered)
+			got, err := s.wire.offer(ctx, load, p.duration/2)
 			if err != nil {
 				return err
 			}
@@ -144,7 +143,7 @@ func (a *rates) offeredLoads(ctx context.Context, p plan, sides []*side) error {
 				return fmt.Errorf("bench: the %s side lost frames at %d packets/s: %w", s.name, load, err)
 			}
 			at := offer{s.name, load}
-			a.used[at] = append(a.used[at], got.cpuPart(offered))
+			a.used[at] = append(a.used[at], got.cpuPart(load))
 			return nil
 		})
 		if err != nil {

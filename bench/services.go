@@ -49,7 +49,7 @@ func (p plan) backends(ctx context.Context, results *Results, t traffic, cpu int
 }
 
 // manyFirst is how many first packets make a sample.
-const manyFirst = 512
+const manyFirst = 256
 
 // firstAndLater measures first packets of flows and later ones on several kinds of traffic,
 // which name tells apart in the parameters.

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"golang.org/x/perf/benchmath"
@@ -52,6 +53,21 @@ func (r *Result) values(beside bool) []float64 {
 		return r.multiples()
 	}
 	return r.Samples
+}
+
+// isAlone tells whether the empty path was subtracted from a result's samples.
+func (r *Result) isAlone() bool {
+	return slices.Contains([]string{"cost", "cpu", "services", "backends"}, r.Benchmark)
+}
+
+// ofPath is how large a change is as a part of the whole path, or 1 where that is not known:
+// of a datapath alone it is of that and the empty path.
+func (c *Change) ofPath() float64 {
+	if !c.Beside || !c.New.isAlone() {
+		return 1
+	}
+	old, new := c.Old.summary(true).Center, c.New.summary(true).Center
+	return math.Abs(new-old) / (1 + old)
 }
 
 // isYardstick tells whether a result is what others are measured by, and not a datapath's.

@@ -11,6 +11,10 @@ import (
 const (
 	significance = 0.01
 	noticeable   = 0.05
+
+	// A path is faster or slower by so much for as long as it is up than it is the next time,
+	// which is more than 5 % of a datapath alone that is a small part of it.
+	unsteady = 0.01
 )
 
 // Outcome is what can be said about a benchmark after two runs.
@@ -218,6 +222,8 @@ func (c *Change) judge() {
 		c.Outcome, c.Why = Undecided, fmt.Sprintf("fewer than %d samples", fewSamples)
 	case !c.measure():
 		c.Outcome, c.Why = Undecided, "a figure is not clear of zero"
+	case c.P < significance && (c.Effect > noticeable || c.Effect < -noticeable) && c.ofPath() < unsteady:
+		c.Outcome, c.Why = Undecided, "the change is less than 1 % of the whole path, by which a path differs each time that it is brought up"
 	case c.P < significance && (c.Effect > noticeable || c.Effect < -noticeable):
 		c.Outcome = c.direction(c.Effect > 0)
 	case -noticeable < c.Low && c.High < noticeable:
