@@ -23,16 +23,16 @@ static __always_inline int refuse(void)
 	return CALL_FAILS;
 }
 
-static __always_inline int balance_ipv4(struct bpf_sock_addr *ctx, enum trace_point point)
+static __always_inline int balance(struct bpf_sock_addr *ctx, enum trace_point point, bool ipv6)
 {
 	struct sock_peer sock = {};
 
 	if (!sock_has_services(ctx))
 		return CALL_GOES_ON;
-	sock_read_ipv4(ctx, &sock);
+	sock_read(ctx, &sock, ipv6);
 	switch (sock_balance(ctx, &sock, point)) {
 	case SOCK_BALANCED:
-		sock_write_ipv4(ctx, &sock.peer);
+		sock_write(ctx, &sock.peer, ipv6);
 		return CALL_GOES_ON;
 	case SOCK_REFUSED:
 		return refuse();
@@ -41,22 +41,14 @@ static __always_inline int balance_ipv4(struct bpf_sock_addr *ctx, enum trace_po
 	}
 }
 
+static __always_inline int balance_ipv4(struct bpf_sock_addr *ctx, enum trace_point point)
+{
+	return balance(ctx, point, false);
+}
+
 static __always_inline int balance_ipv6(struct bpf_sock_addr *ctx, enum trace_point point)
 {
-	struct sock_peer sock = {};
-
-	if (!sock_has_services(ctx))
-		return CALL_GOES_ON;
-	sock_read_ipv6(ctx, &sock);
-	switch (sock_balance(ctx, &sock, point)) {
-	case SOCK_BALANCED:
-		sock_write_ipv6(ctx, &sock.peer);
-		return CALL_GOES_ON;
-	case SOCK_REFUSED:
-		return refuse();
-	default:
-		return CALL_GOES_ON;
-	}
+	return balance(ctx, point, true);
 }
 
 /* A connecting caller may claim another family than its socket's. The kernel finds out only after the program. */
@@ -86,28 +78,26 @@ int sendmsg6(struct bpf_sock_addr *ctx)
 	return balance_ipv6(ctx, POINT_SENDMSG);
 }
 
-static __always_inline int restore_ipv4(struct bpf_sock_addr *ctx, enum trace_point point)
+static __always_inline int restore(struct bpf_sock_addr *ctx, enum trace_point point, bool ipv6)
 {
 	struct sock_peer sock = {};
 
 	if (!sock_has_services(ctx))
 		return CALL_GOES_ON;
-	sock_read_ipv4(ctx, &sock);
+	sock_read(ctx, &sock, ipv6);
 	if (sock_restore(&sock, point))
-		sock_write_ipv4(ctx, &sock.peer);
+		sock_write(ctx, &sock.peer, ipv6);
 	return CALL_GOES_ON;
+}
+
+static __always_inline int restore_ipv4(struct bpf_sock_addr *ctx, enum trace_point point)
+{
+	return restore(ctx, point, false);
 }
 
 static __always_inline int restore_ipv6(struct bpf_sock_addr *ctx, enum trace_point point)
 {
-	struct sock_peer sock = {};
-
-	if (!sock_has_services(ctx))
-		return CALL_GOES_ON;
-	sock_read_ipv6(ctx, &sock);
-	if (sock_restore(&sock, point))
-		sock_write_ipv6(ctx, &sock.peer);
-	return CALL_GOES_ON;
+	return restore(ctx, point, true);
 }
 
 SEC("cgroup/recvmsg4")

@@ -59,41 +59,36 @@ static __always_inline bool sock_has_services(struct bpf_sock_addr *ctx)
 	return ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_UDP;
 }
 
-static __always_inline void sock_read_ipv4(struct bpf_sock_addr *ctx, struct sock_peer *sock)
+/* The peer that a call names, by the address of its family. */
+static __always_inline void sock_read(struct bpf_sock_addr *ctx, struct sock_peer *sock, bool ipv6)
 {
 	sock->cookie = bpf_get_socket_cookie(ctx);
-	addr_set_ipv4(&sock->peer.addr, ctx->user_ip4);
+	if (ipv6) {
+		sock->peer.addr.words[0] = ctx->user_ip6[0];
+		sock->peer.addr.words[1] = ctx->user_ip6[1];
+		sock->peer.addr.words[2] = ctx->user_ip6[2];
+		sock->peer.addr.words[3] = ctx->user_ip6[3];
+	} else {
+		addr_set_ipv4(&sock->peer.addr, ctx->user_ip4);
+	}
 	sock->peer.port = ctx->user_port;
 	sock->peer.proto = ctx->protocol;
 }
 
-static __always_inline void sock_read_ipv6(struct bpf_sock_addr *ctx, struct sock_peer *sock)
+static __always_inline void sock_write(struct bpf_sock_addr *ctx, const struct frontend *peer, bool ipv6)
 {
-	sock->cookie = bpf_get_socket_cookie(ctx);
-	sock->peer.addr.words[0] = ctx->user_ip6[0];
-	sock->peer.addr.words[1] = ctx->user_ip6[1];
-	sock->peer.addr.words[2] = ctx->user_ip6[2];
-	sock->peer.addr.words[3] = ctx->user_ip6[3];
-	sock->peer.port = ctx->user_port;
-	sock->peer.proto = ctx->protocol;
-}
-
-static __always_inline void sock_write_ipv4(struct bpf_sock_addr *ctx, const struct frontend *peer)
-{
-	ctx->user_ip4 = peer->addr.words[3];
+	if (ipv6) {
+		ctx->user_ip6[0] = peer->addr.words[0];
+		ctx->user_ip6[1] = peer->addr.words[1];
+		ctx->user_ip6[2] = peer->addr.words[2];
+		ctx->user_ip6[3] = peer->addr.words[3];
+	} else {
+		ctx->user_ip4 = peer->addr.words[3];
+	}
 	ctx->user_port = peer->port;
 }
 
-static __always_inline void sock_write_ipv6(struct bpf_sock_addr *ctx, const struct frontend *peer)
-{
-	ctx->user_ip6[0] = peer->addr.words[0];
-	ctx->user_ip6[1] = peer->addr.words[1];
-	ctx->user_ip6[2] = peer->addr.words[2];
-	ctx->user_ip6[3] = peer->addr.words[3];
-	ctx->user_port = peer->port;
-}
-
-/* As sock_read_ipv4 and sock_read_ipv6, without a cookie: the peer that a socket is connected to. */
+/* As sock_read, without a cookie: the peer that a socket is connected to. */
 static __always_inline void sock_read_connected(struct bpf_sock *sk, struct sock_peer *sock)
 {
 	if (sk->family == AF_INET) {
