@@ -104,7 +104,9 @@ func TestLocalBackendsAreServed(t *testing.T) {
 	require.NoError(t, r.rates(t.Context(), usual.with(func(t *traffic) { t.local = true }), mainRows, false))
 	for _, result := range r.results.Results {
 		require.Equal(t, "local", result.Params["backend"])
-		require.Positive(t, result.Samples[0])
+		if result.Benchmark == "pps" { // a cost is a difference, and below nothing where others had the CPU meanwhile
+			require.Positive(t, result.Samples[0])
+		}
 	}
 }
 
