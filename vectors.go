@@ -34,6 +34,9 @@ func (c *vectorsCommand) Validate() error {
 	if c.Convention != "" && (c.Live || c.Time) {
 		return errors.New("--live and --time are for suites: objects that hold their own tests are run as they stand")
 	}
+	if c.Samples < 1 || c.Iter < 1 {
+		return errors.New("--samples and --iterations are numbers from 1 on")
+	}
 	return nil
 }
 

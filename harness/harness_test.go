@@ -249,6 +249,12 @@ func TestMistakesAreNamed(t *testing.T) {
 	}
 }
 
+func TestNetworkOfNoMachineSaysSo(t *testing.T) {
+	t.Parallel()
+	lab := harness.Start(t, topo.Cluster(1), kernel{})
+	require.PanicsWithValue(t, `harness: the lab has no pod "wbe": it has node1, web-on-node1, client-on-node1, client`, func() { lab.Pod("wbe").Network() })
+}
+
 // What the documentation shows holds.
 func TestExample(t *testing.T) {
 	t.Parallel()

@@ -69,8 +69,14 @@ func (c *core) explain(err error) error {
 // Name is the machine's name in the topology.
 func (m *Machine) Name() string { return m.name }
 
-// Network is the machine as the topology made it: its devices, namespaces, links.
-func (m *Machine) Network() *topo.Machine { return m.net }
+// Network is the machine as the topology made it: its devices, namespaces, links. It
+// panics, and says which machines there are, where the lab has none of that name.
+func (m *Machine) Network() *topo.Machine {
+	if m.err != nil {
+		panic(fmt.Sprintf("harness: %v", m.err))
+	}
+	return m.net
+}
 
 // Addr is the machine's own address of the lab's family. Of a machine that the lab
 // does not have it is no address, and what is sent there says so.

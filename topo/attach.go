@@ -7,6 +7,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // XDPMode is the place where an XDP program runs.
@@ -68,15 +69,29 @@ func (m *Machine) attach(d Device, hook string, ways ...way) (*Attachment, error
 			m.network.own(a)
 			return a, nil
 		}
+		if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EEXIST) {
+			err = fmt.Errorf("%w: another program is there already, and the hook takes one: close its attachment first", err)
+		}
 		errs = append(errs, fmt.Errorf("topo: attaching a program to %s %s (%s): %w", d, hook, w.mode, err))
 	}
 	return nil, errors.Join(errs...)
+}
+
+// takes says that a program is of a type that a hook does not take.
+func takes(d Device, hook string, want ebpf.ProgramType, prog *ebpf.Program) error {
+	if prog.Type() == want {
+		return nil
+	}
+	return fmt.Errorf("topo: %s %s takes programs of type %s, and this one is of type %s: see its SEC()", d, hook, want, prog.Type())
 }
 
 // AttachXDP attaches an XDP program to a device of the machine. Attachment.Mode tells where it runs.
 func (m *Machine) AttachXDP(prog *ebpf.Program, dev string, mode XDPMode) (*Attachment, error) {
 	e, err := m.end(dev)
 	if err != nil {
+		return nil, err
+	}
+	if err := takes(e.Device, "xdp", ebpf.XDP, prog); err != nil {
 		return nil, err
 	}
 	in := func(flags link.XDPAttachFlags) func() (func() error, error) {
@@ -118,6 +133,9 @@ func (m *Machine) AttachTC(prog *ebpf.Program, dev string, direction Direction, 
 	hook, attachType := "tc ingress", ebpf.AttachTCXIngress
 	if direction == Out {
 		hook, attachType = "tc egress", ebpf.AttachTCXEgress
+	}
+	if err := takes(d, hook, ebpf.SchedCLS, prog); err != nil {
+		return nil, err
 	}
 	tcx := way{"tcx", m.link(func() (link.Link, error) {
 		return link.AttachTCX(link.TCXOptions{Program: prog, Interface: d.Index, Attach: attachType})

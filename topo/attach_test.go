@@ -227,5 +227,12 @@ func TestAttachWrongly(t *testing.T) {
 	_, err := node.AttachXDP(program(t, ebpf.XDP, xdpPass), "eth7", topo.XDPDriver)
 	require.ErrorContains(t, err, `node1 has no device "eth7"`)
 	_, err = node.AttachTC(program(t, ebpf.XDP, xdpPass), "eth0", topo.In, topo.TCX)
-	require.ErrorContains(t, err, "attaching a program to node1/eth0 tc ingress (tcx)")
+	require.EqualError(t, err, "topo: node1/eth0 tc ingress takes programs of type SchedCLS, and this one is of type XDP: see its SEC()")
+	_, err = node.AttachXDP(program(t, ebpf.SchedCLS, tcNext), "eth0", topo.XDPBest)
+	require.ErrorContains(t, err, "node1/eth0 xdp takes programs of type XDP, and this one is of type SchedCLS")
+	_, err = node.AttachXDP(program(t, ebpf.XDP, xdpPass), "eth0", topo.XDPDriver)
+	require.NoError(t, err)
+	_, err = node.AttachXDP(program(t, ebpf.XDP, xdpPass), "eth0", topo.XDPDriver)
+	require.ErrorContains(t, err, "attaching a program to node1/eth0 xdp (driver): ")
+	require.ErrorContains(t, err, "another program is there already, and the hook takes one")
 }

@@ -16,6 +16,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -140,8 +141,14 @@ func Need(t testing.TB, features ...*Feature) {
 		if f.Since != (Version{}) {
 			t.Attr("since", f.Since.String())
 		}
-		t.Skip("needs " + finding.Name + ": " + finding.explain())
+		t.Skip(finding.unmet())
 	}
+}
+
+// unmet says what is needed and why it is not there. A datapath that is called as the tool that it needs is named once.
+func (f Finding) unmet() string {
+	needs := "needs " + f.Name + ": "
+	return needs + strings.TrimPrefix(f.explain(), needs)
 }
 
 // explain is the reason and the mend in one sentence.

@@ -113,6 +113,10 @@ func TestNeed(t *testing.T) {
 	}{
 		{name: "all there", needs: []*Feature{there}},
 		{
+			name: "a datapath called as its tool", needs: []*Feature{found(Finding{Name: "iptables", State: No, Reason: "needs iptables: no command iptables-restore"})},
+			skipped: "needs iptables: no command iptables-restore", attrs: map[string]string{"unsupported": "iptables"},
+		},
+		{
 			name: "a later kernel's", needs: []*Feature{there, late}, skipped: "needs bpf_redirect_peer: first in Linux 5.10, this is 5.4",
 			attrs: map[string]string{"unsupported": "bpf_redirect_peer", "since": "5.10"},
 		},

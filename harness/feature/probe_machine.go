@@ -61,7 +61,7 @@ func eitherOf(features ...*Feature) *Feature {
 
 // unmet is the error of a need that is not filled.
 func unmet(found Finding) error {
-	text := fmt.Sprintf("needs %s: %s", found.Name, found.explain())
+	text := found.unmet()
 	if found.State == No {
 		return no(text)
 	}
