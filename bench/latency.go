@@ -32,7 +32,7 @@ var transactions = []struct {
 	many int
 }{
 	{"rr", requestResponse, 4000},
-	{"crr", connectRequestResponse, 2000},
+	{"crr", connectRequestResponse, 1600},
 }
 
 // latency measures how long transactions over TCP take between two pods ("latency", us):

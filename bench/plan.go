@@ -31,7 +31,7 @@ func (o Options) plan() plan {
 		watched: 2 * time.Second, fewer: 1, serviceCounts: []int{1, 100, 1000, 10000}, backendCounts: []int{1, 10, 100, 1000},
 		labNodes: []int{3, 30, 100}, trial: 50 * time.Millisecond}
 	if o.Quick {
-		p.rounds, p.bringUps, p.duration = 10, 2, 65*time.Millisecond
+		p.rounds, p.bringUps, p.duration = 10, 2, 60*time.Millisecond
 		p.fewer = 4
 		p.watched, p.serviceCounts = time.Second/2, []int{1, 1000}
 		p.labNodes = p.labNodes[:1]

@@ -39,14 +39,19 @@ func (r *run) streams(ctx context.Context, offloads bool) (err error) {
 	if err != nil {
 		return err
 	}
+	clock, err := newCPUClock(r.cpu)
+	if err != nil {
+		return err
+	}
 	word := map[bool]string{true: "on", false: "off"}[offloads]
 	rates := map[*pair][]float64{}
-	fine := r.finely()
-	err = interleave(fine, pairs, "throughput, offloads "+word, func(p *pair) string { return p.name }, func(p *pair) error {
+	plan := r.plan // and not as finely as others: a connection needs a while until it is at full speed
+	plan.rounds *= 3
+	err = interleave(plan, pairs, "throughput, offloads "+word, func(p *pair) string { return p.name }, func(p *pair) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		rate, err := r.stream(p, fine.duration/4, got)
+		rate, err := r.stream(p, plan.duration/9, clock, got)
 		rates[p] = append(rates[p], rate)
 		return err
 	})
@@ -60,11 +65,7 @@ func (r *run) streams(ctx context.Context, offloads bool) (err error) {
 }
 
 // stream sends for the time d, and returns the bits that arrived in a second of CPU time.
-func (r *run) stream(p *pair, d time.Duration, got <-chan received) (rate float64, err error) {
-	clock, err := newCPUClock(r.cpu)
-	if err != nil {
-		return 0, err
-	}
+func (r *run) stream(p *pair, d time.Duration, clock *cpuClock, got <-chan received) (rate float64, err error) {
 	err = p.client.Do(func() error {
 		if err := pin(r.cpu); err != nil {
 			return err
