@@ -146,6 +146,7 @@ var kernelParameters = []string{
 	"nokaslr", "init_on_alloc=0",
 	"norandmaps",                              // the emulator translates code by its address: what lies elsewhere in each process is translated for each
 	"highres=off",                             // to set a timer leaves the emulated code: once a tick instead of for each sleep of whoever looks again and again
+	"nohz=off",                                // and the tick comes by itself, without being set for each
 	"clearcpuid=112",                          // rep_good: as cpu says of string instructions, for those that the kernel uses without being told that they are fast
 	"rcupdate.rcu_expedited=1",                // else each attachment and namespace that goes waits for ticks to pass
 	"mitigations=off",                         // of no use in a guest of one's own, and dear under emulation

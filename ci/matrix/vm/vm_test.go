@@ -136,7 +136,7 @@ func TestKilledRun(t *testing.T) {
 func TestArguments(t *testing.T) {
 	args := strings.Join(Machine{Image: "vmlinux", Initramfs: "root.cpio", Accelerator: TCG, MemoryMiB: 700, Console: "c.log"}.args(), " ")
 	for _, want := range []string{"-accel tcg", "-m 700", "-kernel vmlinux", "-initrd root.cpio", "file:c.log", "panic=-1", "oops=panic", "-smp 1",
-		"erms=off", "no_timer_check", "norandmaps"} {
+		"erms=off", "no_timer_check", "norandmaps", "nohz=off"} {
 		require.Contains(t, args, want)
 	}
 	require.Contains(t, strings.Join(Machine{Accelerator: KVM}.args(), " "), "-accel kvm")
