@@ -139,6 +139,7 @@ func TestFailuresTellWhatHappened(t *testing.T) {
 	lab := harness.Start(t, topo.Cluster(1), kernel{}, harness.Timeout(100*time.Millisecond))
 	client, web := lab.Pod("client-on-node1"), lab.Pod("web-on-node1")
 	sent := client.Send(t, packet.TCP{Dst: web.AddrPort(80), Flags: packet.SYN})
+	require.NoError(t, lab.Sync(t.Context()))
 	lab.Trace(t, sent).Passed(t, "web-on-node1/eth0 in")
 
 	said := failure(t, func(t testing.TB) { web.Expect(t, packet.TCP{Dst: web.AddrPort(8080), Flags: packet.SYN}) })
@@ -155,10 +156,15 @@ func TestFailuresTellWhatHappened(t *testing.T) {
 	require.Contains(t, said, `did not pass "node1/eth0 out"`)
 	said = failure(t, func(t testing.TB) { lab.Trace(t, sent).Never(t, "node1/lxc-web") })
 	require.Contains(t, said, `passed "node1/lxc-web"`)
-	said = failure(t, func(t testing.TB) { client.Get(t, web.AddrPort(8080)) })
-	require.Contains(t, said, "connection refused\ncapture: ")
 	said = failure(t, func(t testing.TB) { web.ExpectNone(t, packet.TCP{Dst: web.AddrPort(80)}) })
 	require.Contains(t, said, "must not")
+
+	lab = harness.Start(t, topo.Cluster(1), kernel{}) // with time for an answer
+	client, web = lab.Pod("client-on-node1"), lab.Pod("web-on-node1")
+	client.Send(t, packet.UDP{Dst: web.AddrPort(53)})
+	require.NoError(t, lab.Sync(t.Context())) // so that there is something to write
+	said = failure(t, func(t testing.TB) { client.Get(t, web.AddrPort(8080)) })
+	require.Contains(t, said, "connection refused\ncapture: ")
 }
 
 // leaving is a datapath that says that it leaves quoted checksums as they were.
