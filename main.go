@@ -37,7 +37,11 @@ func main() {
 		kong.UsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
-	if err := parsed.Run(); err != nil {
+	err := parsed.Run()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted before the end: what was under way is in no report")
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "skbench:", err)
 		os.Exit(exitStatus(err))
 	}
