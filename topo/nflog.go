@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -48,6 +49,10 @@ const (
 	nflogGroup    = 1977    // groups are a namespace's own
 	nflogBuffer   = 8 << 20 // bytes that may wait to be read
 	nflogDatagram = 128 << 10
+
+	// nflogAgain is after how long a request is repeated: the kernel drops an answer, as any message, for which the socket has no room
+	// (net/netlink/af_netlink.c, netlink_attachskb), and takes none until all has been read.
+	nflogAgain = 50 * time.Millisecond
 )
 
 // newNflog begins to receive inside the machine.
@@ -102,16 +107,19 @@ func (l *nflog) configure(ctx context.Context, attrs ...*nl.RtAttr) error {
 	for _, attr := range attrs {
 		req.AddData(attr)
 	}
-	if _, err := l.file.Write(req.Serialize()); err != nil {
-		return err
-	}
-	select {
-	case err := <-acknowledged:
-		return err
-	case <-l.done:
-		return os.ErrClosed
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	for {
+		if _, err := l.file.Write(req.Serialize()); err != nil {
+			return err
+		}
+		select {
+		case err := <-acknowledged:
+			return err
+		case <-l.done:
+			return os.ErrClosed
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(nflogAgain):
+		}
 	}
 }
 
