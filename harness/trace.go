@@ -82,6 +82,7 @@ func (tr *Trace) Never(t testing.TB, hops ...string) *Trace {
 	if err := tr.lab.Sync(t.Context()); err != nil {
 		t.Fatalf("wait for the lab's reports: %v", err)
 	}
+	tr.lab.checkNothingLost(t, hops)
 	for _, hop := range tr.Hops() {
 		if i := slices.IndexFunc(hops, hop.matches); i >= 0 {
 			t.Fatalf("the packet passed %q (as %q), want never\n%s%s", hops[i], hop, tr, tr.lab.captureNote(t))
@@ -123,6 +124,19 @@ func (tr *Trace) String() string {
 
 // isNetfilter tells whether what follows the place in a hop's text is netfilter.
 func isNetfilter(at string) bool { return strings.HasPrefix(at+" ", "netfilter ") }
+
+// checkNothingLost fails the test for a hop that may have been seen and not reported, of which nobody can say that it never was.
+func (l *Lab) checkNothingLost(t testing.TB, patterns []string) {
+	t.Helper()
+	for _, pattern := range patterns {
+		machine, at, _ := strings.Cut(pattern, " ")
+		watch := l.watches[machine]
+		if watch != nil && strings.HasPrefix(at, "netfilter") && watch.Lost() > 0 {
+			t.Fatalf("hop %q: nobody can tell, since %s's netfilter saw more than could be read, and hops were lost: send fewer packets at once",
+				pattern, machine)
+		}
+	}
+}
 
 // checkPatterns fails the test for a hop that cannot be seen in this lab, so that
 // Never is not true by a slip of the pen.
