@@ -75,3 +75,9 @@ func TestTimerChecksEveryRun(t *testing.T) {
 	_, err = vector.NewTimer(once, in)
 	require.ErrorContains(t, err, "packet 1: want XDP_TX, got XDP_DROP")
 }
+
+// A cost below nothing is explained.
+func TestTimingOfNothing(t *testing.T) {
+	require.NotContains(t, vector.Timing{Samples: []float64{5, 6, 7}, Restoring: []float64{300}}.String(), "too little")
+	require.Contains(t, vector.Timing{Samples: []float64{-20, -1, 7}, Restoring: []float64{300}}.String(), "too little to be told from none")
+}

@@ -82,10 +82,13 @@ func (r *runner) codeOf(p *prepared, in Input) (Timed, error) {
 	return Timed{Input: in, Code: r.buffers.Code}, err
 }
 
-// String is the timing on one line.
+// String is the timing on one line. A program that costs less than its packet's restoring varies by may have a cost below nothing: that is said.
 func (t Timing) String() string {
 	low, high := t.Range()
 	text := fmt.Sprintf("%.1f ns a packet (%.1f to %.1f in %d runs; restoring took another %.1f)", t.Median(), low, high, len(t.Samples), quantile(t.Restoring, 0.5))
+	if low <= 0 {
+		text += ", too little to be told from none: take more --samples on a quiet machine"
+	}
 	if t.Packets > 1 {
 		text += fmt.Sprintf(", %d packets in turn", t.Packets)
 	}
