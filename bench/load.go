@@ -15,10 +15,10 @@ import (
 // load is what the machine has done so far, as CPU time summed over all CPUs.
 type load struct {
 	at     time.Time
-	idle   time.Duration // and waiting for disks
-	stolen time.Duration // by the hypervisor
-	own    time.Duration // this process, and the children that it has waited for
-	kernel time.Duration // kernel threads: they work for us and for others alike
+	idle   time.Duration            // and waiting for disks
+	stolen time.Duration            // by the hypervisor
+	own    time.Duration            // this process, and the children that it has waited for
+	kernel map[string]time.Duration // threads of the kernel, by number: they work for us and for others alike
 }
 
 // taken is what others took between two loads, in CPUs.
@@ -30,7 +30,10 @@ type taken struct{ foreign, stolen float64 }
 func (l load) since(earlier load) taken {
 	wall := l.at.Sub(earlier.at)
 	busy := time.Duration(runtime.NumCPU())*wall - (l.idle - earlier.idle) - (l.stolen - earlier.stolen)
-	foreign := busy - (l.own - earlier.own) - (l.kernel - earlier.kernel)
+	foreign := busy - (l.own - earlier.own)
+	for thread, ran := range l.kernel { // those that have ended meanwhile take nothing of the others' with them
+		foreign -= ran - earlier.kernel[thread]
+	}
 	return taken{
 		foreign: max(0, foreign.Seconds()/wall.Seconds()),
 		stolen:  (l.stolen - earlier.stolen).Seconds() / wall.Seconds(),
@@ -81,22 +84,23 @@ func (l *load) readStat(text string) error {
 	return nil
 }
 
-// kernelThreads sums the CPU time of all kernel threads that there are now.
-func kernelThreads() (sum time.Duration, err error) {
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
+// kernelThreads is the CPU time of each kernel thread that there is now.
+func kernelThreads() (map[string]time.Duration, error) {
+	folders, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
+	threads := map[string]time.Duration{}
+	for _, folder := range folders {
+		text, err := os.ReadFile(filepath.Join(folder, "stat"))
 		if err != nil || !isKernelThread(string(text)) {
 			continue // it has ended, or is none
 		}
-		if ran, err := schedstat(filepath.Join(filepath.Dir(file), "schedstat")); err == nil {
-			sum += ran
+		if ran, err := schedstat(filepath.Join(folder, "schedstat")); err == nil {
+			threads[filepath.Base(folder)] = ran
 		}
 	}
-	return sum, nil
+	return threads, nil
 }
 
 // isKernelThread reads /proc/PID/stat: number, name in brackets, state, parent. All

@@ -164,7 +164,7 @@ func (r *run) programs(ctx context.Context) (err error) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			timing, err := b.measure(p, c, r.cpu, r.finely().rounds, 25*b.flows/r.fewer)
+			timing, err := b.measure(p, c, r.cpu, r.finely().rounds/r.fewer, 25*b.flows/r.fewer)
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w", p.name, c.name, err)
 			}
