@@ -44,6 +44,10 @@ type Forwarder interface {
 	// Drops counts the packets dropped so far: node → reason → packets.
 	Drops() (map[string]map[string]uint64, error)
 
+	// Lost counts the hops that the datapath could not report, since more happened at
+	// once than can be read: node → hops.
+	Lost() (map[string]uint64, error)
+
 	// Sync returns once every hop of the packets that went through before the
 	// call was observed.
 	Sync(ctx context.Context) error

@@ -66,6 +66,7 @@ func (f *fenced) Serve(_ context.Context, services []harness.Service) error {
 func (f *fenced) Forget(context.Context) error                 { return nil } // it knows no flows
 func (f *fenced) Drops() (map[string]map[string]uint64, error) { return nil, nil }
 func (f *fenced) Sync(context.Context) error                   { return nil } // it reports no hops
+func (f *fenced) Lost() (map[string]uint64, error)             { return nil, nil }
 func (f *fenced) Phases() []topo.Phase                         { return nil }
 
 func (f *fenced) Close() error {

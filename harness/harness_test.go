@@ -31,6 +31,7 @@ func (kernel) Up(context.Context, *topo.Network, func(harness.Hop)) (harness.For
 func (kernel) Serve(context.Context, []harness.Service) error { return nil }
 func (kernel) Forget(context.Context) error                   { return nil }
 func (kernel) Drops() (map[string]map[string]uint64, error)   { return nil, nil }
+func (kernel) Lost() (map[string]uint64, error)               { return nil, nil }
 func (kernel) Phases() []topo.Phase                           { return nil }
 func (kernel) Sync(context.Context) error                     { return nil }
 func (kernel) Close() error                                   { return nil }
@@ -115,6 +116,26 @@ func TestNeverIsNotSaidOfLostHops(t *testing.T) {
 	release()
 	require.Contains(t, failure(t, func(t testing.TB) { trace.Never(t, "node1 netfilter raw OUTPUT") }), "nobody can tell")
 	trace.Never(t, "node2/lxc-web in")
+}
+
+// losing is a datapath that cannot report all that happens on node 1.
+type losing struct{ kernel }
+
+func (losing) Lost() (map[string]uint64, error) { return map[string]uint64{"node1": 3}, nil }
+func (losing) Up(context.Context, *topo.Network, func(harness.Hop)) (harness.Forwarder, error) {
+	return losing{}, nil
+}
+
+func TestNeverIsNotSaidOfWhatADatapathLost(t *testing.T) {
+	t.Parallel()
+	lab := harness.Start(t, topo.Cluster(2), losing{})
+	from, to := lab.Pod("client-on-node1"), lab.Pod("web-on-node2")
+	from.Send(t, packet.UDP{Dst: to.AddrPort(53)})
+	trace := lab.Trace(t, to.Expect(t, packet.UDP{Dst: to.AddrPort(53)}))
+	for _, hop := range []string{"node1/eth0 xdp DROP", "node1/eth0"} {
+		require.Contains(t, failure(t, func(t testing.TB) { trace.Never(t, hop) }), "nobody can tell, since node1's kernel datapath", hop)
+	}
+	trace.Never(t, "node2/eth0 xdp", "node1/lxc-web in", "node1 netfilter raw OUTPUT")
 }
 
 // A crafted packet is for the test to answer: the kernel of the machine that

@@ -125,16 +125,32 @@ func (tr *Trace) String() string {
 // isNetfilter tells whether what follows the place in a hop's text is netfilter.
 func isNetfilter(at string) bool { return strings.HasPrefix(at+" ", "netfilter ") }
 
+// isFrame tells whether what follows the place in a hop's text is a frame that the capture saw.
+func isFrame(at string) bool {
+	return strings.HasPrefix(at+" ", "in ") || strings.HasPrefix(at+" ", "out ")
+}
+
 // checkNothingLost fails the test for a hop that may have been seen and not reported, of which nobody can say that it never was.
 func (l *Lab) checkNothingLost(t testing.TB, patterns []string) {
 	t.Helper()
+	lost, err := l.forwarder.Lost()
+	if err != nil {
+		t.Fatalf("count the hops that %s lost: %v", l.datapath.Name(), err)
+	}
 	for _, pattern := range patterns {
-		machine, at, _ := strings.Cut(pattern, " ")
-		watch := l.watches[machine]
-		if watch != nil && strings.HasPrefix(at, "netfilter") && watch.Lost() > 0 {
-			t.Fatalf("hop %q: nobody can tell, since %s's netfilter saw more than could be read, and hops were lost: send fewer packets at once",
-				pattern, machine)
+		where, at, _ := strings.Cut(pattern, " ")
+		machine, _, _ := strings.Cut(where, "/")
+		var loser string
+		switch watch := l.watches[machine]; {
+		case watch != nil && watch.Lost() > 0 && (isNetfilter(at) || pattern == machine):
+			loser = "netfilter"
+		case lost[machine] > 0 && !isNetfilter(at) && !isFrame(at):
+			loser = l.datapath.Name() + " datapath"
+		default:
+			continue
 		}
+		t.Fatalf("hop %q: nobody can tell, since %s's %s saw more than could be read, and hops were lost: send fewer packets at once",
+			pattern, machine, loser)
 	}
 }
 

@@ -18,7 +18,7 @@ const drainType = 0x88b6
 const longestWay = 4
 
 // Drain returns when the kernel is done with all frames that the calling thread has injected into an island with traffic, and with those that
-// came of them. The thread has to stay on its CPU from the first of them on.
+// came of them. The thread has to stay on its CPU from the first of them on, and is the only one that drains.
 //
 // Frames between veth devices wait in queues of the CPU that sends, which the kernel works off in their order. So a frame that is sent later and arrives
 // tells that each before it is one queue further.

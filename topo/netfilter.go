@@ -142,7 +142,7 @@ func counters(saved string) (map[string]uint64, error) {
 	return counts, nil
 }
 
-// Lost tells how many times the kernel dropped hops because deliver was too slow.
+// Lost tells how many times hops were lost: because deliver was too slow, or because nobody can read what the kernel logged.
 func (w *NetfilterWatch) Lost() uint64 { return w.log.lost.Load() }
 
 // Close removes the rules of the watch and ends it.

@@ -20,7 +20,7 @@ type nflog struct {
 	network *Network
 	file    *os.File
 	deliver func(attrs map[uint16]syscall.NetlinkRouteAttr, family Family)
-	lost    atomic.Uint64
+	lost    atomic.Uint64 // times that the socket ran over, and messages that nobody can read
 	done    chan struct{} // closed when nothing more will be delivered
 
 	mu       sync.Mutex
@@ -138,6 +138,7 @@ func (l *nflog) read() {
 		}
 		messages, err := syscall.ParseNetlinkMessage(b[:n])
 		if err != nil {
+			l.lost.Add(1)
 			continue
 		}
 		for _, m := range messages {
@@ -158,15 +159,19 @@ func (l *nflog) take(m syscall.NetlinkMessage) {
 		}
 	case nflogPacket:
 		if len(m.Data) < nl.SizeofNfgenmsg {
+			l.lost.Add(1)
 			return
 		}
 		family := IPv4
 		if m.Data[0] == unix.AF_INET6 {
 			family = IPv6
 		}
-		if attrs, err := nl.ParseRouteAttrAsMap(m.Data[nl.SizeofNfgenmsg:]); err == nil {
-			l.deliver(attrs, family)
+		attrs, err := nl.ParseRouteAttrAsMap(m.Data[nl.SizeofNfgenmsg:])
+		if err != nil {
+			l.lost.Add(1)
+			return
 		}
+		l.deliver(attrs, family)
 	}
 }
 

@@ -224,6 +224,17 @@ func (f *forwarder) Drops() (map[string]map[string]uint64, error) {
 	return drops, nil
 }
 
+func (f *forwarder) Lost() (map[string]uint64, error) {
+	lost := map[string]uint64{}
+	for _, n := range f.nodes {
+		var err error
+		if lost[n.Name], err = n.programs.LostEvents(); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
+	}
+	return lost, nil
+}
+
 func (f *forwarder) Phases() []topo.Phase { return f.phases }
 
 func (f *forwarder) Sync(ctx context.Context) error { return f.events.Sync(ctx) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -25,6 +24,7 @@ type Events struct {
 	syncing sync.Mutex
 	flushed chan struct{} // the reader came to the end of the ring after a Flush
 	done    chan struct{}
+	failed  error // why nothing is read any more; valid once done is closed
 }
 
 // eventBytes is the size of the ring buffer that all nodes of a lab share.
@@ -48,24 +48,28 @@ func NewEvents(network *topo.Network, observe func(harness.Hop)) (*Events, error
 	return e, nil
 }
 
-// read observes events until the reader is closed.
+// read observes events until the reader is closed, or gives what nobody can read.
 func (e *Events) read() {
 	defer close(e.done)
 	var record ringbuf.Record
 	for {
-		switch err := e.reader.ReadInto(&record); {
-		case errors.Is(err, ringbuf.ErrFlushed):
+		err := e.reader.ReadInto(&record)
+		if errors.Is(err, ringbuf.ErrFlushed) {
 			select {
 			case e.flushed <- struct{}{}:
 			default: // the sync that asked has given up
 			}
-		case errors.Is(err, os.ErrClosed):
-			return
-		case err == nil:
-			if event, err := bpf.ReadEvent(record.RawSample); err == nil {
-				e.observe(e.hop(event))
-			}
+			continue
 		}
+		var event bpf.Event
+		if err == nil {
+			event, err = bpf.ReadEvent(record.RawSample)
+		}
+		if err != nil {
+			e.failed = fmt.Errorf("read the programs' events: %w", err)
+			return
+		}
+		e.observe(e.hop(event))
 	}
 }
 
@@ -94,6 +98,8 @@ func (e *Events) Sync(ctx context.Context) error {
 	select {
 	case <-e.flushed:
 		return nil
+	case <-e.done:
+		return e.failed
 	case <-ctx.Done():
 		return ctx.Err()
 	}

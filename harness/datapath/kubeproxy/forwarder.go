@@ -168,6 +168,8 @@ func (f *forwarder) Drops() (map[string]map[string]uint64, error) {
 // Sync has nothing to wait for: netfilter's own hops are the lab's to watch.
 func (f *forwarder) Sync(context.Context) error { return nil }
 
+func (f *forwarder) Lost() (map[string]uint64, error) { return nil, nil }
+
 // Phases tells nothing: there is only one.
 func (f *forwarder) Phases() []topo.Phase { return nil }
 

@@ -123,6 +123,21 @@ func (f *forwarder) Drops() (map[string]map[string]uint64, error) {
 	return drops, nil
 }
 
+// Lost are those of balancers and servers.
+func (f *forwarder) Lost() (map[string]uint64, error) {
+	lost, err := f.Forwarder.Lost()
+	if err != nil {
+		return nil, err
+	}
+	lost = maps.Clone(lost)
+	for name, s := range f.servers {
+		if lost[name], err = s.programs.LostEvents(); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return lost, nil
+}
+
 func (f *forwarder) Sync(ctx context.Context) error {
 	return errors.Join(f.Forwarder.Sync(ctx), f.events.Sync(ctx))
 }

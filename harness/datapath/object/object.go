@@ -80,6 +80,8 @@ func (f *forwarder) Forget(context.Context) error { return nil }
 // Drops are not counted: the programs have no reasons that are known.
 func (f *forwarder) Drops() (map[string]map[string]uint64, error) { return nil, nil }
 
+func (f *forwarder) Lost() (map[string]uint64, error) { return nil, nil } // nor do they report any hops
+
 func (f *forwarder) Sync(context.Context) error { return nil }
 
 func (f *forwarder) Phases() []topo.Phase { return nil }
