@@ -55,6 +55,23 @@ func (r *Result) values(beside bool) []float64 {
 	return r.Samples
 }
 
+// mostApart is how much faster or slower the machine may be from run to run. What disturbs it
+// more, such as another guest that takes the processor's caches, does not slow all that is done
+// for a packet alike, and the empty path is no measure of it.
+const mostApart = 0.10
+
+// disturbed says that the machine was another one, by the empty path beside the figure, or "".
+func (c *Change) disturbed() string {
+	if !c.Beside {
+		return ""
+	}
+	ratio := summaryOf(slices.Clone(c.New.Empty)).Center / summaryOf(slices.Clone(c.Old.Empty)).Center
+	if 1/(1+mostApart) <= ratio && ratio <= 1+mostApart {
+		return ""
+	}
+	return fmt.Sprintf("the empty path beside it is %s times what it was: the machine was disturbed in one of the runs", significant(ratio, 3))
+}
+
 // isAlone tells whether the empty path was subtracted from a result's samples.
 func (r *Result) isAlone() bool {
 	return slices.Contains([]string{"cost", "cpu", "services", "backends"}, r.Benchmark)

@@ -222,6 +222,8 @@ func (c *Change) judge() {
 		c.Outcome, c.Why = Undecided, fmt.Sprintf("fewer than %d samples", fewSamples)
 	case !c.measure():
 		c.Outcome, c.Why = Undecided, "a figure is not clear of zero"
+	case c.disturbed() != "":
+		c.Outcome, c.Why = Undecided, c.disturbed()
 	case c.P < significance && (c.Effect > noticeable || c.Effect < -noticeable) && c.ofPath() < unsteady:
 		c.Outcome, c.Why = Undecided, "the change is less than 1 % of the whole path, by which a path differs each time that it is brought up"
 	case c.P < significance && (c.Effect > noticeable || c.Effect < -noticeable):

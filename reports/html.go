@@ -37,7 +37,6 @@ type page struct {
 	NoProfile         string // why there is none
 	Tables            []figure
 	ManyFigures       bool
-	Bench             string   // every sample, as benchmark text
 	Method            string   // what the environment says of it, or ""
 	Modes             []string // inline, split: as the benchmarks name them
 	EmptyPath         bool     // the run has it
@@ -115,10 +114,6 @@ func (r *Report) WriteHTML(w io.Writer) error {
 }
 
 func (r *Report) page() (*page, error) {
-	var bench strings.Builder
-	if err := WriteBench(&bench, r.Results); err != nil {
-		return nil, err
-	}
 	environment := r.Results.Environment
 	p := &page{
 		Style:       template.CSS(pageStyle),
@@ -133,7 +128,6 @@ func (r *Report) page() (*page, error) {
 		ManyFigures: len(r.Results.Results) > 40,
 		Checks:      r.Results.Checks,
 		NoProfile:   r.noProfile,
-		Bench:       bench.String(),
 		Method:      environment["method"],
 		Incomplete:  incomplete(r.Results),
 		Problems:    r.problems(),

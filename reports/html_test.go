@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,6 +44,18 @@ func TestPageNeedsNothingBesideIt(t *testing.T) {
 		require.NotContains(t, page, reference)
 	}
 	require.Less(t, len(page), 400_000)
+}
+
+// Samples are in the files beside the page: a night has 30,000 of them.
+func TestPageWeighsNoMoreForMoreSamples(t *testing.T) {
+	t.Parallel()
+	few, many := fullRun(14, 1), fullRun(14, 1)
+	for i := range many.Results {
+		many.Results[i].Samples = slices.Repeat(many.Results[i].Samples, 20)
+	}
+	page := renderedPage(t, many)
+	require.InEpsilon(t, len(renderedPage(t, few)), len(page), 0.05)
+	require.Less(t, len(page), 3<<20)
 }
 
 func TestPageBeginsWithTheVerdict(t *testing.T) {
