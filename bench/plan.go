@@ -31,7 +31,7 @@ func (o Options) plan() plan {
 		watched: 2 * time.Second, fewer: 1, serviceCounts: []int{1, 100, 1000, 10000}, backendCounts: []int{1, 10, 100, 1000},
 		labNodes: []int{3, 30, 100}, trial: 50 * time.Millisecond}
 	if o.Quick {
-		p.rounds, p.bringUps, p.duration = 10, 2, 60*time.Millisecond
+		p.rounds, p.bringUps, p.duration = 10, 2, 50*time.Millisecond
 		p.fewer = 4
 		p.watched, p.serviceCounts = time.Second/2, []int{1, 1000}
 		p.labNodes = p.labNodes[:1]
@@ -56,7 +56,7 @@ const finer = 10
 // sampling is how samples are taken, in words: results taken in another way are not compared.
 func (p plan) sampling() string {
 	fine := p.finely()
-	return fmt.Sprintf("%d samples of %v at saturation, over %d bring-ups", fine.rounds, fine.duration, p.bringUps)
+	return fmt.Sprintf("%d samples of %v at saturation, over %d bring-ups, each after packets that are not counted", fine.rounds, fine.duration, p.bringUps)
 }
 
 // benchmark is a part of a run that stands on its own: a shard has all of it or

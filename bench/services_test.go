@@ -11,7 +11,7 @@ import (
 
 // Every side serves all its services, and has a figure for first packets and for later ones.
 func TestServicesAreMeasured(t *testing.T) {
-	p := plan{rounds: 1, duration: 20 * time.Millisecond, serviceCounts: []int{1, 40}, say: func(string) {}}
+	p := plan{rounds: 1, bringUps: 2, duration: 20 * time.Millisecond, serviceCounts: []int{1, 40}, say: func(string) {}}
 	results := &Results{}
 	require.NoError(t, p.services(t.Context(), results, traffic{family: topo.IPv4, flows: 1024, size: 64}, 0))
 	measured := map[[4]string]float64{}
