@@ -94,9 +94,13 @@ func (n *Node) AgeClaims(by time.Duration) error {
 func (n *Node) AgeDatagrams() error {
 	var key hostDatagram
 	var ports hostDatagramPorts
+	aged := map[hostDatagram]hostDatagramPorts{} // an entry that is put again comes first in its bucket: the way to the next would lead back
 	entries := n.maps[hostMapDatagrams].Iterate()
 	for entries.Next(&key, &ports) {
 		ports.FirstSeen -= uint64(61 * time.Second)
+		aged[key] = ports
+	}
+	for key, ports := range aged {
 		if err := n.maps[hostMapDatagrams].Put(key, ports); err != nil {
 			return err
 		}
