@@ -13,7 +13,7 @@ import (
 // plan is what Options come to.
 type plan struct {
 	rounds   int           // samples of each side
-	bringUps int           // of each side over the rounds of a rate: where memory lies differs each time
+	bringUps int           // of each side over the rounds of rates and services: where memory lies differs each time
 	duration time.Duration // of each sample
 	loads    []int         // packets/s offered, in the proportion 1 : 2 : 4
 

@@ -214,25 +214,21 @@ func (f *forwarder) Forget(ctx context.Context) error {
 }
 
 func (f *forwarder) Drops() (map[string]map[string]uint64, error) {
-	drops := map[string]map[string]uint64{}
-	for _, n := range f.nodes {
-		var err error
-		if drops[n.Name], err = n.programs.Drops(); err != nil {
-			return nil, fmt.Errorf("%s: %w", n.Name, err)
-		}
-	}
-	return drops, nil
+	return perNode(f, (*bpf.Node).Drops)
 }
 
-func (f *forwarder) Lost() (map[string]uint64, error) {
-	lost := map[string]uint64{}
+func (f *forwarder) Lost() (map[string]uint64, error) { return perNode(f, (*bpf.Node).LostEvents) }
+
+// perNode is what each node has counted, in a map of the caller's own.
+func perNode[C any](f *forwarder, of func(*bpf.Node) (C, error)) (map[string]C, error) {
+	counts := map[string]C{}
 	for _, n := range f.nodes {
 		var err error
-		if lost[n.Name], err = n.programs.LostEvents(); err != nil {
+		if counts[n.Name], err = of(n.programs); err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
 		}
 	}
-	return lost, nil
+	return counts, nil
 }
 
 func (f *forwarder) Phases() []topo.Phase { return f.phases }

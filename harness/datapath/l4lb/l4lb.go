@@ -13,10 +13,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 
+	"github.com/skbench/skbench/bpf"
 	"github.com/skbench/skbench/harness"
 	"github.com/skbench/skbench/harness/datapath/ebpf"
 	"github.com/skbench/skbench/harness/feature"
@@ -108,34 +108,26 @@ func (f *forwarder) server(name string) (*server, error) {
 	return s, nil
 }
 
-// Drops are those of balancers and servers.
 func (f *forwarder) Drops() (map[string]map[string]uint64, error) {
-	drops, err := f.Forwarder.Drops()
-	if err != nil {
-		return nil, err
-	}
-	drops = maps.Clone(drops)
-	for name, s := range f.servers {
-		if drops[name], err = s.programs.Drops(); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return drops, nil
+	return withServers(f, f.Forwarder.Drops, (*bpf.Node).Drops)
 }
 
-// Lost are those of balancers and servers.
 func (f *forwarder) Lost() (map[string]uint64, error) {
-	lost, err := f.Forwarder.Lost()
+	return withServers(f, f.Forwarder.Lost, (*bpf.Node).LostEvents)
+}
+
+// withServers is what the balancers have counted, and what each server has.
+func withServers[C any](f *forwarder, balancers func() (map[string]C, error), of func(*bpf.Node) (C, error)) (map[string]C, error) {
+	counts, err := balancers()
 	if err != nil {
 		return nil, err
 	}
-	lost = maps.Clone(lost)
 	for name, s := range f.servers {
-		if lost[name], err = s.programs.LostEvents(); err != nil {
+		if counts[name], err = of(s.programs); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return lost, nil
+	return counts, nil
 }
 
 func (f *forwarder) Sync(ctx context.Context) error {
