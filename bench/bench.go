@@ -17,7 +17,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/skbench/skbench/harness/feature"
@@ -38,8 +40,8 @@ type run struct {
 	results *Results
 }
 
-// Run measures what the options ask for, one benchmark after the other, and itself
-// beside. It waits until no other run is under way on this machine, and takes the
+// Run measures what the options ask for, one benchmark after the other in several laps, and
+// itself beside. It waits until no other run is under way on this machine, and takes the
 // last CPU for itself. A benchmark that fails does not keep the others from being
 // measured: the results are good with an error too, unless they are nil.
 func Run(ctx context.Context, o Options) (*Results, error) {
@@ -64,23 +66,37 @@ func Run(ctx context.Context, o Options) (*Results, error) {
 	return r.results, r.checked(ctx, func() error { return r.all(ctx, chosen) })
 }
 
-// all measures the benchmarks in turn.
+// all measures the benchmarks in turn, lap by lap. One that fails is left out from then on.
 func (r *run) all(ctx context.Context, chosen []benchmark) (failed error) {
-	for _, b := range chosen {
-		err := b.measure(ctx, r)
-		if ctx.Err() != nil {
-			return ctx.Err()
+	say := r.say
+	for lap := range r.laps {
+		r.say = func(what string) { say(fmt.Sprintf("lap %d of %d: %s", lap+1, r.laps, what)) }
+		var next []benchmark
+		for _, b := range chosen {
+			err := b.measure(ctx, r)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				failed = errors.Join(failed, fmt.Errorf("%s: %w", b.name, err))
+				reason, _, _ := strings.Cut(err.Error(), "\n")
+				r.results.lacks(b.of, map[string]string{}, fmt.Sprintf("%s failed: %s", b.name, reason))
+			} else if !b.once {
+				next = append(next, b)
+			}
 		}
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", b.name, err))
-			reason, _, _ := strings.Cut(err.Error(), "\n")
-			r.results.lacks(b.of, map[string]string{}, fmt.Sprintf("%s failed: %s", b.name, reason))
-		}
+		chosen = next
 	}
+	r.say = say
 	return failed
 }
 
-// lacks records what cannot be measured here.
+// lacks records what cannot be measured here, once for all laps.
 func (r *Results) lacks(benchmark string, params map[string]string, reason string) {
-	r.Absent = append(r.Absent, Absence{Benchmark: benchmark, Params: params, Reason: reason})
+	known := func(a Absence) bool {
+		return a.Benchmark == benchmark && maps.Equal(a.Params, params) && a.Reason == reason
+	}
+	if !slices.ContainsFunc(r.Absent, known) {
+		r.Absent = append(r.Absent, Absence{Benchmark: benchmark, Params: params, Reason: reason})
+	}
 }

@@ -116,7 +116,7 @@ func TestOneRunAtATime(t *testing.T) {
 
 // What fails is told, and what was measured beside it is kept.
 func TestABenchmarkThatFailsStopsNoOther(t *testing.T) {
-	r := &run{plan: plan{say: func(string) {}}, results: &Results{Environment: map[string]string{}}}
+	r := &run{plan: plan{laps: 1, say: func(string) {}}, results: &Results{Environment: map[string]string{}}}
 	measured := false
 	err := r.all(t.Context(), []benchmark{
 		{name: "pps-1500", of: "pps", measure: func(context.Context, *run) error { return errors.New("the wire broke\nhere") }},

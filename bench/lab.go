@@ -17,8 +17,8 @@ import (
 // programs at sockets are left out: a hundred nodes have 500 programs without them, and
 // 1,500 with them, more than Linux 6.18 can free at once.
 func (r *run) labs(ctx context.Context) error {
-	rounds := min(r.rounds, 10) // the largest takes tens of seconds
 	for _, nodes := range r.labNodes {
+		rounds := max(1, min(r.rounds, 12)/nodes) // the largest takes tens of seconds
 		took := map[string][]float64{}
 		for round := range rounds {
 			r.say(fmt.Sprintf("lab of %d nodes: round %d of %d", nodes, round+1, rounds))

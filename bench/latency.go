@@ -13,7 +13,7 @@ import (
 )
 
 // quantiles are those of the transactions of a sample: its distribution. The slow ones of a
-// tail are too few in one sample, and taken from several in a row.
+// tail are too few in one sample, and taken from all of a lap.
 var quantiles = []struct {
 	name string
 	of   float64
@@ -25,14 +25,14 @@ const (
 	fewSlower     = 2 // transactions, of which a quantile says no more than they do themselves
 )
 
-// transactions are the kinds of them, and how many make ten samples of a full run.
+// transactions are the kinds of them, and how many make a sample of a full run.
 var transactions = []struct {
 	name string
 	do   func(to netip.AddrPort, n int) ([]time.Duration, error)
 	many int
 }{
-	{"rr", requestResponse, 4000},
-	{"crr", connectRequestResponse, 1600},
+	{"rr", requestResponse, 400},
+	{"crr", connectRequestResponse, 160},
 }
 
 // latency measures how long transactions over TCP take between two pods ("latency", us):
@@ -44,11 +44,10 @@ func (r *run) latency(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	fine := r.finely()
 	for _, kind := range transactions {
-		many := max(1, kind.many/r.fewer/finer)
+		many := max(1, kind.many/r.fewer)
 		took := map[*pair][][]time.Duration{}
-		err := interleave(fine, pairs, "latency, "+kind.name, func(p *pair) string { return p.name }, func(p *pair) error {
+		err := interleave(r.plan, pairs, "latency, "+kind.name, func(p *pair) string { return p.name }, func(p *pair) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -70,7 +69,7 @@ func (r *run) latency(ctx context.Context) (err error) {
 		for _, q := range quantiles {
 			together := 1
 			if q.tail {
-				together = finer
+				together = r.rounds
 			}
 			if n := many * together; float64(n)*(1-q.of) < fewSlower-0.5 {
 				r.results.lacks("latency", map[string]string{"transaction": kind.name, "quantile": q.name},

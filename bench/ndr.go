@@ -16,7 +16,9 @@ const ndrResolution = 0.01
 func (r *run) lossFree(ctx context.Context) error {
 	return r.splitSides(ctx, "ndr", func(sides []*side) error {
 		rates := map[*side][]float64{}
-		err := r.interleave(sides, "loss-free rate", func(s *side) error {
+		few := r.plan // each is a whole search
+		few.rounds = max(1, few.rounds/8)
+		err := few.interleave(sides, "loss-free rate", func(s *side) error {
 			most, err := s.wire.saturate(ctx, r.trial)
 			if err != nil {
 				return err

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -69,7 +71,7 @@ func TestBenchmarksAreChosen(t *testing.T) {
 
 // Each row has a figure, or the reason why there is none.
 func TestEveryRowIsMeasuredOrAbsent(t *testing.T) {
-	r := &run{plan: plan{rounds: 1, duration: 5 * time.Millisecond, say: func(string) {}}, results: &Results{}}
+	r := &run{plan: plan{rounds: 10, duration: time.Millisecond, say: func(string) {}}, results: &Results{}}
 	require.NoError(t, r.rates(t.Context(), usual, everyRow, false))
 	told := map[string]int{}
 	empty := r.results.Results[0]
@@ -100,7 +102,7 @@ func TestEveryRowIsMeasuredOrAbsent(t *testing.T) {
 
 // A backend on the node itself gets every packet, translated.
 func TestLocalBackendsAreServed(t *testing.T) {
-	r := &run{plan: plan{rounds: 1, duration: 5 * time.Millisecond, say: func(string) {}}, results: &Results{}}
+	r := &run{plan: plan{rounds: 10, duration: time.Millisecond, say: func(string) {}}, results: &Results{}}
 	require.NoError(t, r.rates(t.Context(), usual.with(func(t *traffic) { t.local = true }), mainRows, false))
 	for _, result := range r.results.Results {
 		require.Equal(t, "local", result.Params["backend"])
@@ -110,33 +112,36 @@ func TestLocalBackendsAreServed(t *testing.T) {
 	}
 }
 
-// Each time that sides are brought up they have the same part of the samples, and figures of
-// both are one.
-func TestSidesAreBroughtUpAnew(t *testing.T) {
-	ups, tc, ipvs := 0, everyRow[2], everyRow[5]
-	r := &run{plan: plan{rounds: 1, bringUps: 2, duration: 5 * time.Millisecond, loads: []int{75000}}, results: &Results{}}
+// Each lap brings the sides up anew and takes as many samples as the others, and figures of all
+// laps are one. What failed is not tried again.
+func TestLaps(t *testing.T) {
+	ups, once, failed := 0, 0, 0
+	tc, ipvs := everyRow[2], everyRow[5]
+	r := &run{plan: plan{laps: 2, rounds: 3, duration: 5 * time.Millisecond, loads: []int{75000}}, results: &Results{}}
 	r.say = func(what string) {
-		if strings.HasPrefix(what, "bringing up the empty path") {
+		if strings.Contains(what, " of 2: bringing up the empty path") {
 			ups++
 		}
 	}
-	require.NoError(t, r.rates(t.Context(), usual, []row{tc, ipvs}, true))
-	require.Equal(t, 2, ups)
+	err := r.all(t.Context(), []benchmark{
+		{name: "pps", of: "pps", measure: func(ctx context.Context, r *run) error { return r.rates(ctx, usual, []row{tc, ipvs}, true) }},
+		{name: "odd", of: "odd", measure: func(context.Context, *run) error { failed++; return errors.New("no such luck") }},
+		{name: "same", of: "same", once: true, measure: func(context.Context, *run) error { once++; return nil }},
+	})
+	require.EqualError(t, err, "odd: no such luck")
+	require.Equal(t, []int{2, 1, 1}, []int{ups, failed, once})
 	var got []string
 	for _, result := range r.results.Results {
 		got = append(got, result.Benchmark+" "+result.Params["datapath"])
-		require.Len(t, result.Samples, finer)
+		require.Equal(t, 2, result.Laps)
+		require.Len(t, result.Samples, 6)
 		if result.Params["datapath"] != "empty" {
-			require.Len(t, result.Empty, finer)
+			require.Len(t, result.Empty, 6)
 		}
 	}
 	if lacking(ipvs.datapath(usual)) != "" {
 		require.Equal(t, []string{"pps empty", "pps tc", "cost tc", "cpu tc"}, got)
-		require.Len(t, r.results.Absent, 1, "told once")
-	}
-	for _, quick := range []bool{false, true} {
-		p := Options{Quick: quick}.plan()
-		require.Zero(t, p.finely().rounds%p.bringUps)
+		require.Len(t, r.results.Absent, 2, "ipvs, told once, and what failed")
 	}
 }
 

@@ -20,13 +20,15 @@ type Proof struct {
 	Datapath    string  // "xdp" or "tc"
 	Slower      float64 // by so much of what the datapath alone costs: 0.1 is a tenth
 	Comparisons int
-	Samples     int           // of each side of a comparison
+	Samples     int           // of each side of a comparison, in six laps
 	Duration    time.Duration // of each sample
 }
 
 // Comparison is three runs that were measured in the same rounds: a datapath, the same
 // again, and the same slowed down. Each has its rate ("pps") and the cost of the
-// datapath alone ("cost"), under the same names, beside an empty path of its own.
+// datapath alone ("cost"), under the same names, beside an empty path of its own. Unlike those
+// of a night, its laps follow one another at once and bring nothing up anew: they are the
+// method's own share in what two nights differ by, and not the machine's.
 type Comparison struct{ Old, Same, Slower *Results }
 
 // Delay is how a datapath was slowed down.
@@ -47,7 +49,7 @@ func (p Proof) Run(ctx context.Context, say func(string), each func(Comparison) 
 		return delay, err
 	}
 	defer unlock()
-	cpu, plan := runtime.NumCPU()-1, plan{rounds: p.Samples, duration: p.Duration, say: say}
+	cpu, plan := runtime.NumCPU()-1, plan{laps: fewLaps, rounds: max(1, p.Samples/fewLaps), duration: p.Duration, say: say}
 	if delay, err = plan.calibrate(ctx, slowed, p.Slower, cpu); err != nil {
 		return delay, err
 	}
@@ -72,18 +74,22 @@ func (p Proof) compare(ctx context.Context, plan plan, slowed func(uint16) row, 
 	}
 	where := environment(cpu)
 	for i := range p.Comparisons {
-		rates, costs, err := plan.saturate(ctx, sides, fmt.Sprintf("%s, comparison %d of %d", p.Datapath, i+1, p.Comparisons))
-		if err != nil {
-			return err
+		var runs [3]*Results
+		for run := range runs {
+			runs[run] = &Results{Schema: Schema, Environment: where}
 		}
-		run := func(empty, s *side) *Results {
-			r := &Results{Schema: Schema, Environment: where}
-			r.add("pps", s.params, "packets/s", rates[s], rates[empty])
-			r.addAlone("cost", s.params, "ns/packet", costs[s], costs[empty])
-			return r
+		for range plan.laps {
+			rates, costs, err := plan.saturate(ctx, sides, fmt.Sprintf("%s, comparison %d of %d", p.Datapath, i+1, p.Comparisons))
+			if err != nil {
+				return err
+			}
+			for run, r := range runs {
+				empty, s := sides[2*run], sides[2*run+1]
+				r.add("pps", s.params, "packets/s", rates[s], rates[empty])
+				r.addAlone("cost", s.params, "ns/packet", costs[s], costs[empty])
+			}
 		}
-		err = each(Comparison{Old: run(sides[0], sides[1]), Same: run(sides[2], sides[3]), Slower: run(sides[4], sides[5])})
-		if err != nil {
+		if err := each(Comparison{Old: runs[0], Same: runs[1], Slower: runs[2]}); err != nil {
 			return err
 		}
 	}

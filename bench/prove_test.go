@@ -16,14 +16,15 @@ import (
 func TestComparisonsHaveThreeSides(t *testing.T) {
 	p := Proof{Datapath: "tc", Comparisons: 2, Samples: 1, Duration: 5 * time.Millisecond}
 	taken := 0
-	err := p.compare(t.Context(), plan{rounds: 1, duration: p.Duration, say: func(string) {}}, slowedRows["tc"], 7, 0, func(c Comparison) error {
+	err := p.compare(t.Context(), plan{laps: 2, rounds: 1, duration: p.Duration, say: func(string) {}}, slowedRows["tc"], 7, 0, func(c Comparison) error {
 		taken++
 		for _, run := range []*Results{c.Old, c.Same, c.Slower} {
 			require.Len(t, run.Results, 2)
 			for i, result := range run.Results {
 				require.Equal(t, c.Old.Results[i].Benchmark, result.Benchmark)
 				require.Equal(t, c.Old.Results[i].Params, result.Params)
-				require.Len(t, result.Samples, 1)
+				require.Len(t, result.Samples, 2)
+				require.Equal(t, 2, result.Laps)
 			}
 		}
 		require.NotEqual(t, c.Old.Results[0].Samples, c.Same.Results[0].Samples, "measured twice")

@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,11 +42,14 @@ type Absence struct {
 
 // Result is the samples of one benchmark at one choice of its parameters, in the
 // order in which they were taken. Low and High bound the median with a confidence
-// of 95 %, by order statistics, which suppose nothing of how samples spread.
+// of 95 %, by order statistics, which suppose nothing of how samples spread: of the medians of
+// the laps, where there are enough of them, since samples of one lap are alike in what differs
+// from one to the next.
 type Result struct {
 	Benchmark string            `json:"benchmark"`
 	Params    map[string]string `json:"params"`
 	Unit      string            `json:"unit"`
+	Laps      int               `json:"laps"` // in which the samples were taken, as many in each
 	Samples   []float64         `json:"samples"`
 	Median    float64           `json:"median"`
 	Low       float64           `json:"low"`
@@ -56,23 +60,46 @@ type Result struct {
 	Empty []float64 `json:"empty,omitempty"`
 }
 
-// newResult summarises samples. Too few bound nothing, and the interval is from the
-// smallest to the largest.
-func newResult(benchmark string, params map[string]string, unit string, samples []float64) Result {
-	sample := benchmath.NewSample(append([]float64{}, samples...), &benchmath.DefaultThresholds)
-	summary := benchmath.AssumeNothing.Summary(sample, confidence)
-	return Result{
-		Benchmark: benchmark, Params: params, Unit: unit, Samples: samples,
-		Median: summary.Center, Low: max(summary.Lo, slices.Min(samples)), High: min(summary.Hi, slices.Max(samples)),
+// fewLaps is the least number of laps whose medians have an interval of 95 %.
+const fewLaps = 6
+
+// summarise computes median and interval. Too few samples bound nothing, and the interval is
+// from the smallest to the largest.
+func (r *Result) summarise() {
+	summaryOf := func(values []float64) benchmath.Summary {
+		return benchmath.AssumeNothing.Summary(benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds), confidence)
 	}
+	values, summary := r.Samples, summaryOf(r.Samples)
+	r.Median = summary.Center
+	if r.Laps >= fewLaps {
+		values = nil
+		for lap := range slices.Chunk(r.Samples, len(r.Samples)/r.Laps) {
+			values = append(values, summaryOf(lap).Center)
+		}
+		summary = summaryOf(values)
+	}
+	r.Low, r.High = max(summary.Lo, slices.Min(values)), min(summary.Hi, slices.Max(values))
+	r.Low, r.High = min(r.Low, r.Median), max(r.High, r.Median) // the median of all is not one of the laps'
 }
 
-// add records samples, and beside them those of the empty path from the same rounds; nil
-// where there is none.
+// add records the samples of a lap, and beside them those of the empty path from the same
+// rounds; nil where there is none, or there was none in a lap before. Those of a later lap have
+// as many samples as those of the first.
 func (r *Results) add(benchmark string, params map[string]string, unit string, samples, empty []float64) {
-	result := newResult(benchmark, params, unit, samples)
-	result.Empty = empty
-	r.Results = append(r.Results, result)
+	i := slices.IndexFunc(r.Results, func(known Result) bool {
+		return known.Benchmark == benchmark && known.Unit == unit && maps.Equal(known.Params, params)
+	})
+	if i < 0 {
+		i = len(r.Results)
+		r.Results = append(r.Results, Result{Benchmark: benchmark, Params: params, Unit: unit})
+	}
+	result := &r.Results[i]
+	result.Laps++
+	result.Samples = append(result.Samples, samples...)
+	if result.Empty = append(result.Empty, empty...); len(result.Empty) != len(result.Samples) {
+		result.Empty = nil
+	}
+	result.summarise()
 }
 
 // addAlone records what is left of samples without the empty path.

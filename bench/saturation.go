@@ -10,92 +10,46 @@ import (
 	"time"
 )
 
-// rates measures the empty path and a side for each row on one kind of traffic, and
-// with loads the CPU that the main rows take at fixed rates. Sides are brought up more than
-// once, since one is faster or slower for as long as it is up than it is the next time, by up
-// to 2 %.
-func (r *run) rates(ctx context.Context, t traffic, rows []row, loads bool) error {
-	all := rates{rates: map[string][]float64{}, costs: map[string][]float64{}, used: map[offer][]float64{}}
-	bringUps := max(1, r.bringUps)
-	part := r.finely()
-	part.rounds = max(1, part.rounds/bringUps)
-	for i := range bringUps {
-		if err := all.measure(ctx, part, t, rows, loads, r.cpu, func(row row, reason string) {
-			if i == 0 {
-				r.results.lacks("pps", t.params(row.name), reason)
-			}
-		}); err != nil {
-			return err
-		}
-	}
-	all.record(r.results, r.loads)
-	return nil
-}
-
-// rates are what samples of some sides have told, by the names of the sides, over all the
-// times that they were up.
-type rates struct {
-	sides        []string
-	params       []map[string]string // of each side
-	rates, costs map[string][]float64
-	used         map[offer][]float64 // percent of a CPU
-}
-
-// offer is a load at a side.
-type offer struct {
-	side      string
-	perSecond int
-}
-
-// measure brings the sides up once, and takes a part of the samples.
-func (a *rates) measure(ctx context.Context, p plan, t traffic, rows []row, loads bool, cpu int, absent func(row, string)) (err error) {
-	sides, err := p.bringUp(ctx, t, rows, cpu, absent)
+// rates measures the empty path and a side for each row on one kind of traffic: the highest
+// rate of each side ("pps", packets/s, the whole path), from it the cost of the datapath alone
+// ("cost", ns/packet), and with loads the CPU that each main row alone takes at fixed rates
+// ("cpu", percent of one CPU): what is left of it is the applications'.
+func (r *run) rates(ctx context.Context, t traffic, rows []row, loads bool) (err error) {
+	sides, err := r.bringUp(ctx, t, rows, r.cpu, func(row row, reason string) { r.results.lacks("pps", t.params(row.name), reason) })
 	defer func() { err = errors.Join(err, closeAll(sides)) }()
 	if err != nil {
 		return err
 	}
-	a.sides, a.params = nil, nil
-	for _, s := range sides {
-		a.sides, a.params = append(a.sides, s.name), append(a.params, s.params)
-	}
-	rates, costs, err := p.saturate(ctx, sides, "packets per second")
+	rates, costs, err := r.saturate(ctx, sides, "packets per second")
 	if err != nil {
 		return err
 	}
-	for _, s := range sides {
-		a.rates[s.name] = append(a.rates[s.name], rates[s]...)
-		a.costs[s.name] = append(a.costs[s.name], costs[s]...)
+	empty := sides[0]
+	r.results.add("pps", empty.params, "packets/s", rates[empty], nil)
+	for _, s := range sides[1:] {
+		r.results.add("pps", s.params, "packets/s", rates[s], rates[empty])
+	}
+	for _, s := range sides[1:] {
+		r.results.addAlone("cost", s.params, "ns/packet", costs[s], costs[empty])
 	}
 	if !loads {
 		return nil
 	}
-	return a.offeredLoads(ctx, p, slices.DeleteFunc(slices.Clone(sides), func(s *side) bool {
-		main := func(row row) bool { return row.name == s.name }
-		return s != sides[0] && !slices.ContainsFunc(mainRows, main)
-	}))
-}
-
-// record gives the highest rate of each side ("pps", packets/s, the whole path), from it the
-// cost of the datapath alone ("cost", ns/packet), and the CPU that each datapath alone takes
-// at fixed rates ("cpu", percent of one CPU): what is left of it is the applications'.
-func (a *rates) record(results *Results, loads []int) {
-	empty := a.sides[0]
-	results.add("pps", a.params[0], "packets/s", a.rates[empty], nil)
-	for i, s := range a.sides[1:] {
-		results.add("pps", a.params[1+i], "packets/s", a.rates[s], a.rates[empty])
-	}
-	for i, s := range a.sides[1:] {
-		results.addAlone("cost", a.params[1+i], "ns/packet", a.costs[s], a.costs[empty])
-	}
-	for _, load := range loads {
-		for i, s := range a.sides[1:] {
-			if used := a.used[offer{s, load}]; used != nil {
-				params := maps.Clone(a.params[1+i])
-				params["offered"] = strconv.Itoa(load)
-				results.addAlone("cpu", params, "%", used, a.used[offer{empty, load}])
-			}
+	sides = slices.DeleteFunc(slices.Clone(sides), func(s *side) bool {
+		return s != empty && !slices.ContainsFunc(mainRows, func(row row) bool { return row.name == s.name })
+	})
+	for _, load := range r.loads {
+		used, err := r.offered(ctx, sides, load)
+		if err != nil {
+			return err
+		}
+		for _, s := range sides[1:] {
+			params := maps.Clone(s.params)
+			params["offered"] = strconv.Itoa(load)
+			r.results.addAlone("cpu", params, "%", used[s], used[empty])
 		}
 	}
+	return nil
 }
 
 // saturate takes samples of each side's highest rate and of what a packet then costs.
@@ -127,30 +81,24 @@ func (s *side) lost(got sample) error {
 	return nil
 }
 
-// offeredLoads measures the CPU that each side takes at fixed rates.
-func (a *rates) offeredLoads(ctx context.Context, p plan, sides []*side) error {
-	for _, load := range p.loads {
-		title := fmt.Sprintf("CPU at %d packets per second", load)
-		err := p.interleave(sides, title, func(s *side) error {
-			if err := s.wire.warm(ctx); err != nil {
-				return err
-			}
-			got, err := s.wire.offer(ctx, load, p.duration/2)
-			if err != nil {
-				return err
-			}
-			if err := got.loss(); err != nil {
-				return fmt.Errorf("bench: the %s side lost frames at %d packets/s: %w", s.name, load, err)
-			}
-			at := offer{s.name, load}
-			a.used[at] = append(a.used[at], got.cpuPart(load))
-			return nil
-		})
+// offered takes samples of the CPU that each side takes at a fixed rate, in percent.
+func (p plan) offered(ctx context.Context, sides []*side, load int) (map[*side][]float64, error) {
+	used := map[*side][]float64{}
+	err := p.interleave(sides, fmt.Sprintf("CPU at %d packets per second", load), func(s *side) error {
+		if err := s.wire.warm(ctx); err != nil {
+			return err
+		}
+		got, err := s.wire.offer(ctx, load, p.duration/2)
 		if err != nil {
 			return err
 		}
-	}
-	return nil
+		if err := got.loss(); err != nil {
+			return fmt.Errorf("bench: the %s side lost frames at %d packets/s: %w", s.name, load, err)
+		}
+		used[s] = append(used[s], got.cpuPart(load))
+		return nil
+	})
+	return used, err
 }
 
 func (p plan) interleave(sides []*side, what string, sample func(*side) error) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 
 	"github.com/skbench/skbench/bpf"
@@ -53,56 +52,17 @@ func (p plan) backends(ctx context.Context, results *Results, t traffic, cpu int
 const manyFirst = 256
 
 // firstAndLater measures first packets of flows and later ones on several kinds of traffic,
-// which name tells apart in the parameters. Sides are brought up as often as for rates: where
-// the maps of many flows lie makes later packets up to 40 % cheaper or dearer.
+// which name tells apart in the parameters.
 func (p plan) firstAndLater(ctx context.Context, results *Results, benchmark string, kinds []traffic,
-	name func(traffic, map[string]string), cpu int) error {
-	var all packetCosts
-	bringUps := max(1, p.bringUps)
-	part := p.finely()
-	part.rounds = max(1, part.rounds/max(1, p.fewer)/bringUps)
-	for range bringUps {
-		if err := all.measure(ctx, part, benchmark, kinds, name, cpu); err != nil {
-			return err
-		}
-	}
-	for _, packets := range []struct {
-		name  string
-		costs [][]float64
-	}{{"first", all.first}, {"later", all.later}} {
-		for i, params := range all.params[1:] {
-			params = maps.Clone(params)
-			params["packets"] = packets.name
-			results.addAlone(benchmark, params, "ns/packet", packets.costs[i+1], packets.costs[0])
-		}
-	}
-	return nil
-}
-
-// packetCosts are what packets took on each side, in nanoseconds, over all the times that the
-// sides were up. The empty path is the first side.
-type packetCosts struct {
-	params       []map[string]string // of the sides
-	first, later [][]float64
-}
-
-// measure brings the sides up once, and takes a part of the samples.
-func (c *packetCosts) measure(ctx context.Context, p plan, benchmark string, kinds []traffic,
 	name func(traffic, map[string]string), cpu int) (err error) {
+	p.rounds = max(1, p.rounds/max(1, p.fewer))
 	p.say(benchmark + ": bringing up XDP and iptables")
 	sides, err := atOnce(serving(ctx, kinds, name, cpu))
 	defer func() { err = errors.Join(err, closeAll(sides)) }()
 	if err != nil {
 		return err
 	}
-	c.params = nil
-	for _, s := range sides {
-		c.params = append(c.params, s.params)
-	}
-	if c.first == nil {
-		c.first, c.later = make([][]float64, len(sides)), make([][]float64, len(sides))
-	}
-
+	first, later := map[*side][]float64{}, map[*side][]float64{}
 	err = p.interleave(sides, benchmark+", first packets", func(s *side) error {
 		var got sample
 		for range 2 { // the second counts: what the service needs is in the caches again after other sides' turns
@@ -117,8 +77,7 @@ func (c *packetCosts) measure(ctx context.Context, p plan, benchmark string, kin
 				return err
 			}
 		}
-		i := slices.Index(sides, s)
-		c.first[i] = append(c.first[i], got.cost())
+		first[s] = append(first[s], got.cost())
 		return nil
 	})
 	if err != nil {
@@ -130,15 +89,28 @@ func (c *packetCosts) measure(ctx context.Context, p plan, benchmark string, kin
 			return err
 		}
 	}
-	return p.interleave(sides, benchmark+", later packets", func(s *side) error {
+	err = p.interleave(sides, benchmark+", later packets", func(s *side) error {
 		if _, err := s.wire.once(ctx); err != nil { // every flow, and not a part of them, is in the caches
 			return err
 		}
 		got, err := s.wire.saturate(ctx, p.duration/3)
-		i := slices.Index(sides, s)
-		c.later[i] = append(c.later[i], got.cost())
+		later[s] = append(later[s], got.cost())
 		return errors.Join(err, s.lost(got))
 	})
+	if err != nil {
+		return err
+	}
+	for _, packets := range []struct {
+		name  string
+		costs map[*side][]float64
+	}{{"first", first}, {"later", later}} {
+		for _, s := range sides[1:] {
+			params := maps.Clone(s.params)
+			params["packets"] = packets.name
+			results.addAlone(benchmark, params, "ns/packet", packets.costs[s], packets.costs[sides[0]])
+		}
+	}
+	return nil
 }
 
 // serving are the empty path, and XDP and iptables on each kind of traffic, not yet brought up.

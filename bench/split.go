@@ -62,8 +62,10 @@ func (c *threadClock) now() (sum time.Duration, err error) {
 func (r *run) splitRates(ctx context.Context) error {
 	return r.splitSides(ctx, "pps", func(sides []*side) error {
 		rates, losses, costs := map[*side][]float64{}, map[*side][]float64{}, map[*side][]float64{}
-		err := r.interleave(sides, "packets per second, split", func(s *side) error {
-			got, err := s.wire.saturate(ctx, r.duration/2)
+		long := r.plan // as samples go: threads on two CPUs take a while to keep pace with each other
+		long.rounds, long.duration = max(1, long.rounds/5), 5*long.duration
+		err := long.interleave(sides, "packets per second, split", func(s *side) error {
+			got, err := s.wire.saturate(ctx, long.duration)
 			if err != nil {
 				return err
 			}

@@ -45,13 +45,13 @@ func (r *run) streams(ctx context.Context, offloads bool) (err error) {
 	}
 	word := map[bool]string{true: "on", false: "off"}[offloads]
 	rates := map[*pair][]float64{}
-	plan := r.plan // and not as finely as others: a connection needs a while until it is at full speed
-	plan.rounds *= 3
+	plan := r.plan
+	plan.rounds = max(1, plan.rounds/3)
 	err = interleave(plan, pairs, "throughput, offloads "+word, func(p *pair) string { return p.name }, func(p *pair) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		rate, err := r.stream(p, plan.duration/9, clock, got)
+		rate, err := r.stream(p, plan.duration, clock, got)
 		rates[p] = append(rates[p], rate)
 		return err
 	})

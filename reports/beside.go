@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"golang.org/x/perf/benchmath"
@@ -41,13 +40,10 @@ func (r *Result) summary(beside bool) benchmath.Summary {
 	if !beside {
 		return benchmath.Summary{Center: r.Median, Lo: r.Low, Hi: r.High}
 	}
-	multiples := r.multiples()
-	s := summaryOf(multiples)
-	s.Lo, s.Hi = max(s.Lo, slices.Min(multiples)), min(s.Hi, slices.Max(multiples))
-	return s
+	return r.sumUp(r.multiples())
 }
 
-// values are what the result's distribution is judged by.
+// values are the samples, as they are or beside the empty path.
 func (r *Result) values(beside bool) []float64 {
 	if beside {
 		return r.multiples()
@@ -70,21 +66,6 @@ func (c *Change) disturbed() string {
 		return ""
 	}
 	return fmt.Sprintf("the empty path beside it is %s times what it was: the machine was disturbed in one of the runs", significant(ratio, 3))
-}
-
-// isAlone tells whether the empty path was subtracted from a result's samples.
-func (r *Result) isAlone() bool {
-	return slices.Contains([]string{"cost", "cpu", "services", "backends"}, r.Benchmark)
-}
-
-// ofPath is how large a change is as a part of the whole path, or 1 where that is not known:
-// of a datapath alone it is of that and the empty path.
-func (c *Change) ofPath() float64 {
-	if !c.Beside || !c.New.isAlone() {
-		return 1
-	}
-	old, new := c.Old.summary(true).Center, c.New.summary(true).Center
-	return math.Abs(new-old) / (1 + old)
 }
 
 // isYardstick tells whether a result is what others are measured by, and not a datapath's.

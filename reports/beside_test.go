@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,33 +96,4 @@ func TestRoundsAreTakenEachByItself(t *testing.T) {
 
 	alone := func(r *Results) *Results { r.Results[0].Empty = nil; return r }
 	require.Equal(t, Undecided, Compare(alone(of(1)), alone(of(1.1)))[0].Outcome)
-}
-
-// A datapath that is a small part of its path is not judged by what the path varies by each
-// time that it is brought up.
-func TestChangesOfASmallPartOfThePath(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		part float64 // that the datapath alone is, in empty paths
-		by   float64
-		want Outcome
-	}{
-		{0.05, 1.1, Undecided}, // 0.5 % of the path
-		{0.05, 1.4, Regressed},
-		{0.05, 0.9, Undecided},
-		{0.34, 1.1, Regressed}, // as XDP is: 2.5 % of the path
-		{0.34, 0.9, Improved},
-		{0.05, 1.0, Unchanged},
-	} {
-		of := func(by float64) *Results {
-			r := resultOf("ns/packet", timesEach(steady, 2*test.part*by)...)
-			r.Empty = slices.Repeat([]float64{200}, len(steady))
-			return run(r)
-		}
-		c := Compare(of(1), of(test.by))[0]
-		require.Equal(t, test.want, c.Outcome, test)
-		if test.want == Undecided {
-			require.Contains(t, c.Why, "less than 1 % of the whole path")
-		}
-	}
 }

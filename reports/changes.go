@@ -11,10 +11,6 @@ import (
 const (
 	significance = 0.01
 	noticeable   = 0.05
-
-	// A path is faster or slower by so much for as long as it is up than it is the next time,
-	// which is more than 5 % of a datapath alone that is a small part of it.
-	unsteady = 0.01
 )
 
 // Outcome is what can be said about a benchmark after two runs.
@@ -45,7 +41,8 @@ type Change struct {
 	Effect, Low, High float64
 
 	// P is the probability that samples of one and the same distribution lie this
-	// far apart (Mann-Whitney U test, two-sided).
+	// far apart (Mann-Whitney U test, two-sided). Where both runs have enough laps, it is of
+	// their medians, and so are the bounds.
 	P float64
 
 	Outcome Outcome
@@ -200,6 +197,9 @@ func (c *Change) measure() bool {
 	}
 	c.Effect = new.Center/old.Center - 1
 	before, after := c.Old.values(c.Beside), c.New.values(c.Beside)
+	if c.Old.isLapped() && c.New.isLapped() {
+		before, after = c.Old.medians(before), c.New.medians(after)
+	}
 	c.Low, c.High = allowed(before, after)
 	c.Low, c.High = min(c.Low, c.Effect), max(c.High, c.Effect) // medians of lopsided samples may lie outside
 	c.High = min(c.High, slices.Max(after)/old.Lo-1)            // where many old samples are no more than zero
@@ -224,8 +224,6 @@ func (c *Change) judge() {
 		c.Outcome, c.Why = Undecided, "a figure is not clear of zero"
 	case c.disturbed() != "":
 		c.Outcome, c.Why = Undecided, c.disturbed()
-	case c.P < significance && (c.Effect > noticeable || c.Effect < -noticeable) && c.ofPath() < unsteady:
-		c.Outcome, c.Why = Undecided, "the change is less than 1 % of the whole path, by which a path differs each time that it is brought up"
 	case c.P < significance && (c.Effect > noticeable || c.Effect < -noticeable):
 		c.Outcome = c.direction(c.Effect > 0)
 	case -noticeable < c.Low && c.High < noticeable:

@@ -88,8 +88,11 @@ func (w fileResult) check() (Result, error) {
 		return Result{}, err
 	}
 	r := Result{
-		Benchmark: *w.Benchmark, Params: w.Params, Unit: *w.Unit,
+		Benchmark: *w.Benchmark, Params: w.Params, Unit: *w.Unit, Laps: 1,
 		Median: *w.Median, Low: *w.Low, High: *w.High,
+	}
+	if w.Laps != nil {
+		r.Laps = *w.Laps
 	}
 	for _, sample := range w.Samples {
 		r.Samples = append(r.Samples, *sample)
@@ -135,6 +138,9 @@ func (w fileResult) checkNumbers() error {
 	}
 	if i := slices.Index(w.Samples, nil); i >= 0 {
 		return fmt.Errorf("samples[%d] is null: it was not measured, measure again", i)
+	}
+	if w.Laps != nil && (*w.Laps < 1 || len(w.Samples)%*w.Laps != 0) {
+		return fmt.Errorf("laps is %d, and there are %d samples: each lap has as many as the others", *w.Laps, len(w.Samples))
 	}
 	if err := w.checkEmpty(); err != nil {
 		return err

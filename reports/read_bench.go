@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math"
 	"regexp"
-	"slices"
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
@@ -37,7 +36,7 @@ func readBench(path string, text []byte) (*Results, error) {
 				if value.OrigUnit != "" {
 					unit, sample = value.OrigUnit, value.OrigValue
 				}
-				r := &Result{Benchmark: benchmark, Params: params, Unit: unit}
+				r := &Result{Benchmark: benchmark, Params: params, Unit: unit, Laps: 1}
 				if math.IsNaN(sample) || math.IsInf(sample, 0) {
 					results.complain(path, line, "%s in %s is %v, which is no figure: measure again", r.goName(), unit, sample)
 					continue
@@ -105,10 +104,8 @@ func plainName(name string) string {
 	return plain
 }
 
-// summarise computes median and interval of the samples. Too few samples bound nothing,
-// and the interval is from the smallest to the largest.
+// summarise computes median and interval of the samples.
 func (r *Result) summarise() {
-	summary := summaryOf(slices.Clone(r.Samples))
-	r.Median = summary.Center
-	r.Low, r.High = max(summary.Lo, slices.Min(r.Samples)), min(summary.Hi, slices.Max(r.Samples))
+	s := r.sumUp(r.Samples)
+	r.Median, r.Low, r.High = s.Center, s.Lo, s.Hi
 }

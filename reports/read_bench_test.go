@@ -53,9 +53,9 @@ BenchmarkCost/datapath=xdp-2 1 +Inf ns/packet
 		path + ":7: Cost/datapath=xdp in ns/packet is +Inf, which is no figure: measure again",
 	}, problems)
 	require.Equal(t, []Result{
-		{"pps", map[string]string{"datapath": "xdp"}, "packets/s", []float64{2000000}, 2000000, 2000000, 2000000, nil},
-		{"foo-bar", map[string]string{"case": "sub"}, "ns/op", []float64{12}, 12, 12, 12, nil},
-		{"foo-bar", map[string]string{"case": "sub"}, "B/op", []float64{3}, 3, 3, 3, nil},
+		{"pps", map[string]string{"datapath": "xdp"}, "packets/s", 1, []float64{2000000}, 2000000, 2000000, 2000000, nil},
+		{"foo-bar", map[string]string{"case": "sub"}, "ns/op", 1, []float64{12}, 12, 12, 12, nil},
+		{"foo-bar", map[string]string{"case": "sub"}, "B/op", 1, []float64{3}, 3, 3, 3, nil},
 	}, results.Results)
 
 	rendered, err := Render(path, Options{Out: t.TempDir()})

@@ -25,6 +25,7 @@ type fileResult struct {
 	Benchmark *string           `json:"benchmark"`
 	Params    map[string]string `json:"params"`
 	Unit      *string           `json:"unit"`
+	Laps      *int              `json:"laps"`
 	Samples   []*float64        `json:"samples"`
 	Median    *float64          `json:"median"`
 	Low       *float64          `json:"low"`

@@ -51,14 +51,16 @@ type Results struct {
 
 // Result is the samples of one benchmark at one choice of its parameters.
 type Result struct {
-	Benchmark string            `json:"benchmark"` // "pps"
-	Params    map[string]string `json:"params"`    // "datapath": "xdp"
-	Unit      string            `json:"unit"`      // "packets/s"
-	Samples   []float64         `json:"samples"`   // in the order in which they were taken
+	Benchmark string            `json:"benchmark"`      // "pps"
+	Params    map[string]string `json:"params"`         // "datapath": "xdp"
+	Unit      string            `json:"unit"`           // "packets/s"
+	Laps      int               `json:"laps,omitempty"` // of the run, in which the samples were taken, as many in each; 0 is 1
+	Samples   []float64         `json:"samples"`        // in the order in which they were taken
 	Median    float64           `json:"median"`
 
 	// Low and High bound the median with a confidence of 95 %, by order
-	// statistics; with fewer than 6 samples they are the smallest and the largest.
+	// statistics: of the laps' medians if there are at least 6 laps, else of the samples;
+	// with fewer than 6 of these they are the smallest and the largest.
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
 

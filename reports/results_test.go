@@ -107,6 +107,8 @@ func TestSpoiltResults(t *testing.T) {
 		{"the median of other samples", `"median": 2`, `"median": 2.5`, []string{"6: median is 2.5, and that of the samples is 2"}, "iptables tc"},
 		{"low above the median", `"low": 1`, `"low": 2.5`, []string{"6: low 2.5, median 2, high 3 do not lie in this order within the samples, 1 to 3"}, "iptables tc"},
 		{"high beyond the samples", `"high": 3`, `"high": 30`, []string{"6: low 1, median 2, high 30 do not lie"}, "iptables tc"},
+		{"laps of several lengths", `"high": 3`, `"high": 3, "laps": 2`, []string{"6: laps is 2, and there are 3 samples"}, "iptables tc"},
+		{"no laps", `"high": 3`, `"high": 3, "laps": 0`, []string{"6: laps is 0, and there are 3 samples"}, "iptables tc"},
 		{"too few of the empty path", `"high": 3`, `"high": 3, "empty": [4, 4]`, []string{"6: empty has 2 figures, and there are 3 samples"}, "iptables tc"},
 		{"an empty path that costs nothing", `"high": 3`, `"high": 3, "empty": [4, 0, 4]`, []string{"6: empty[1] is not above zero"}, "iptables tc"},
 		{"an empty path that is null", `"high": 3`, `"high": 3, "empty": [4, 4, null]`, []string{"6: empty[2] is not above zero"}, "iptables tc"},
