@@ -20,10 +20,7 @@ var quantiles = []struct {
 	tail bool
 }{{"p10", 0.10, false}, {"p50", 0.50, false}, {"p90", 0.90, false}, {"p99", 0.99, true}, {"p99.9", 0.999, true}}
 
-const (
-	usualQuantile = 0.50
-	fewSlower     = 2 // transactions, of which a quantile says no more than they do themselves
-)
+const fewSlower = 2 // transactions, of which a quantile says no more than they do themselves
 
 // transactions are the kinds of them, and how many make a sample of a full run.
 var transactions = []struct {
@@ -76,12 +73,14 @@ func (r *run) latency(ctx context.Context) (err error) {
 					fmt.Sprintf("of %d transactions in a row, %s is hardly more than the slowest: a full run has more of them", n, q.name))
 				continue
 			}
-			usual := map[*pair][]float64{} // the slow ones tell little of the machine's speed
+			// What disturbs the machine makes some transactions slower and leaves others as they are, so
+			// each quantile is held against the same one of the floor.
+			times := map[*pair][]float64{}
 			for p := range took {
-				usual[p] = each(took[p], together, usualQuantile)
+				times[p] = each(took[p], together, q.of)
 			}
 			for _, p := range pairs {
-				r.results.add("latency", p.with("transaction", kind.name, "quantile", q.name), "us", each(took[p], together, q.of), floor(pairs, p, usual))
+				r.results.add("latency", p.with("transaction", kind.name, "quantile", q.name), "us", times[p], floor(pairs, p, times))
 			}
 		}
 	}
