@@ -35,7 +35,7 @@ type Comparison struct{ Old, Same, Slower *Results }
 type Delay struct {
 	Alone float64 // ns that it takes for a packet
 	Turns uint16  // of the loop that it was slowed down by
-	Turn  float64 // ns that one takes
+	Added float64 // ns that they took
 }
 
 // Run takes the comparisons one after the other, and gives each to the function given.
@@ -50,7 +50,9 @@ func (p Proof) Run(ctx context.Context, say func(string), each func(Comparison) 
 	}
 	defer unlock()
 	cpu, plan := runtime.NumCPU()-1, plan{laps: fewLaps, rounds: max(1, p.Samples/fewLaps), duration: p.Duration, say: say}
-	if delay, err = plan.calibrate(ctx, slowed, p.Slower, cpu); err != nil {
+	all := plan
+	all.rounds *= all.laps
+	if delay, err = all.calibrate(ctx, slowed, p.Slower, cpu); err != nil {
 		return delay, err
 	}
 	return delay, p.compare(ctx, plan, slowed, delay.Turns, cpu, each)
@@ -96,28 +98,45 @@ func (p Proof) compare(ctx context.Context, plan plan, slowed func(uint16) row, 
 	return nil
 }
 
-// calibrate finds how many turns make the datapath alone slower by the part given.
+// calibrate finds how many turns make the datapath alone slower by the part given, within a
+// tenth of that. The processor goes through turns while it waits for memory, so that few of
+// them cost less each than many, and how much less depends on what is in its caches: what is
+// found by many turns is tried, and tried again.
 func (p plan) calibrate(ctx context.Context, slowed func(uint16) row, part float64, cpu int) (d Delay, err error) {
-	const many = 1000
-	sides, err := p.bringUp(ctx, usual, []row{slowed(0), slowed(many)}, cpu, func(row, string) {})
+	const many, tries = 1000, 6
+	d.Turns = many
+	for range tries {
+		if d.Alone, d.Added, err = p.added(ctx, slowed(0), slowed(d.Turns), cpu); err != nil {
+			return d, err
+		}
+		want := part * d.Alone
+		if math.Abs(d.Added-want) <= want/10 {
+			return d, nil
+		}
+		turns := math.Round(float64(d.Turns) * want / d.Added)
+		if !(1 <= turns && turns <= math.MaxUint16) {
+			break
+		}
+		d.Turns = uint16(turns)
+	}
+	return d, fmt.Errorf("bench: %d turns added %.1f ns to %.0f ns, and no number of them was found that adds %.0f %%: the machine is too busy to tell",
+		d.Turns, d.Added, d.Alone, 100*part)
+}
+
+// added is what the datapath alone takes for a packet, and how much more the slower one does, in nanoseconds.
+func (p plan) added(ctx context.Context, usually, slower row, cpu int) (alone, added float64, err error) {
+	reason := ""
+	sides, err := p.bringUp(ctx, usual, []row{usually, slower}, cpu, func(_ row, lacks string) { reason = lacks })
 	defer func() { err = errors.Join(err, closeAll(sides)) }()
 	if err != nil {
-		return d, err
+		return 0, 0, err
 	}
-	if len(sides) < 3 {
-		return d, fmt.Errorf("bench: %s", lacking(slowed(0).datapath(usual)))
+	if reason != "" {
+		return 0, 0, fmt.Errorf("bench: %s", reason)
 	}
-	_, costs, err := p.saturate(ctx, sides, "what a turn takes")
+	_, costs, err := p.saturate(ctx, sides, "what turns take")
 	if err != nil {
-		return d, err
+		return 0, 0, err
 	}
-	d.Alone = median(difference(costs[sides[1]], costs[sides[0]]))
-	d.Turn = median(difference(costs[sides[2]], costs[sides[1]])) / many
-	turns := math.Round(part * d.Alone / d.Turn)
-	if turns < 1 || turns > math.MaxUint16 {
-		return d, fmt.Errorf("bench: %.0f turns of %.2f ns would make %.0f ns slower by %.0f %%: the machine is too busy to tell",
-			turns, d.Turn, d.Alone, 100*part)
-	}
-	d.Turns = uint16(turns)
-	return d, nil
+	return median(difference(costs[sides[1]], costs[sides[0]])), median(difference(costs[sides[2]], costs[sides[1]])), nil
 }

@@ -155,8 +155,8 @@ func (t *tally) print(out io.Writer) error {
 	if t.taken > 1 { // the first comparison's repetition is the last
 		t.confirm(t.firstSame, t.firstSlower)
 	}
-	fmt.Fprintf(out, "%s, %d comparisons of %d samples of %v; alone it takes %.0f ns, slowed down by %d turns of %.2f ns:\n",
-		t.proof.Datapath, t.taken, t.proof.Samples, t.proof.Duration, t.delay.Alone, t.delay.Turns, t.delay.Turn)
+	fmt.Fprintf(out, "%s, %d comparisons of %d samples of %v; alone it takes %.0f ns, and %d turns that slow it down add %.1f ns:\n",
+		t.proof.Datapath, t.taken, t.proof.Samples, t.proof.Duration, t.delay.Alone, t.delay.Turns, t.delay.Added)
 	fmt.Fprintf(out, "  with itself: %d of %d look changed, %d worse after a repetition; %s\n", t.alarms, t.taken, t.confirmedAlarms, most(t.apart))
 	fmt.Fprintf(out, "  slowed down by %.0f %%: %d of %d found by the cost, %d after a repetition, %d by the rate alone; %s\n",
 		100*t.proof.Slower, t.found, t.taken, t.confirmed, t.foundInRate, most(t.slowed))
