@@ -108,9 +108,7 @@ func (r *run) trust(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	all := r.plan
-	all.rounds *= all.laps
-	rates, _, err := all.saturate(ctx, sides, "checking the run itself")
+	rates, _, err := r.atOneGo().saturate(ctx, sides, "checking the run itself")
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func environment(cpu int) map[string]string {
 		"method": "Inline rates and costs are in CPU time of the one CPU that generator and datapath share, by the scheduler's clock; " +
 			"split ones in time, and costs by the receiving thread's clock. Sides take turns, forwards and backwards (ABBA), and no sample is left out. " +
 			"Each sample follows packets that are not counted, after which the CPU's caches hold what the side needs. " +
-			"Rates and what services cost are from several times that the sides were brought up.",
+			"The run goes through its benchmarks in laps, and brings up anew in each what it measures.",
 		"offloads": "off, but where a figure says on",
 	}
 	add := func(key, value string) {

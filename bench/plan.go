@@ -56,6 +56,12 @@ func (p plan) sampling() string {
 	return fmt.Sprintf("%d samples of %v at saturation in each of %d laps, each after packets that are not counted", p.rounds, p.duration, p.laps)
 }
 
+// atOneGo takes the samples of all laps in a row.
+func (p plan) atOneGo() plan {
+	p.rounds *= p.laps
+	return p
+}
+
 // benchmark is a part of a run that stands on its own: a shard has all of it or
 // nothing.
 type benchmark struct {

@@ -20,7 +20,7 @@ type Proof struct {
 	Datapath    string  // "xdp" or "tc"
 	Slower      float64 // by so much of what the datapath alone costs: 0.1 is a tenth
 	Comparisons int
-	Samples     int           // of each side of a comparison, in six laps
+	Samples     int           // of each side of a comparison, in six laps: what is left over is not taken
 	Duration    time.Duration // of each sample
 }
 
@@ -50,9 +50,7 @@ func (p Proof) Run(ctx context.Context, say func(string), each func(Comparison) 
 	}
 	defer unlock()
 	cpu, plan := runtime.NumCPU()-1, plan{laps: fewLaps, rounds: max(1, p.Samples/fewLaps), duration: p.Duration, say: say}
-	all := plan
-	all.rounds *= all.laps
-	if delay, err = all.calibrate(ctx, slowed, p.Slower, cpu); err != nil {
+	if delay, err = plan.atOneGo().calibrate(ctx, slowed, p.Slower, cpu); err != nil {
 		return delay, err
 	}
 	return delay, p.compare(ctx, plan, slowed, delay.Turns, cpu, each)

@@ -74,7 +74,7 @@ func (r *Result) summarise() {
 	if r.Laps >= fewLaps {
 		values = nil
 		for lap := range slices.Chunk(r.Samples, len(r.Samples)/r.Laps) {
-			values = append(values, summaryOf(lap).Center)
+			values = append(values, median(lap))
 		}
 		summary = summaryOf(values)
 	}

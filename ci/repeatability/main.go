@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("repeatability", flag.ContinueOnError)
 	p := bench.Proof{}
 	flags.IntVar(&p.Comparisons, "comparisons", 100, "of each datapath with itself")
-	flags.IntVar(&p.Samples, "samples", 100, "of each side of a comparison")
+	flags.IntVar(&p.Samples, "samples", 96, "of each side of a comparison, in six laps")
 	flags.DurationVar(&p.Duration, "sample", 10*time.Millisecond, "how long each takes")
 	flags.Float64Var(&p.Slower, "slower", 0.1, "by how much of its own cost the datapath is slowed down")
 	datapath := flags.String("datapath", "", "to compare with itself: xdp or tc; both, after two runs in a row, if empty")
