@@ -68,24 +68,24 @@ func Run(ctx context.Context, o Options) (*Results, error) {
 
 // all measures the benchmarks in turn, lap by lap. One that fails is left out from then on.
 func (r *run) all(ctx context.Context, chosen []benchmark) (failed error) {
-	say := r.say
+	say, broken := r.say, map[string]bool{}
 	for lap := range r.laps {
 		r.say = func(what string) { say(fmt.Sprintf("lap %d of %d: %s", lap+1, r.laps, what)) }
-		var next []benchmark
 		for _, b := range chosen {
+			if broken[b.name] || !b.isIn(lap, r.laps) {
+				continue
+			}
 			err := b.measure(ctx, r)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			if err != nil {
+				broken[b.name] = true
 				failed = errors.Join(failed, fmt.Errorf("%s: %w", b.name, err))
 				reason, _, _ := strings.Cut(err.Error(), "\n")
 				r.results.lacks(b.of, map[string]string{}, fmt.Sprintf("%s failed: %s", b.name, reason))
-			} else if !b.once {
-				next = append(next, b)
 			}
 		}
-		chosen = next
 	}
 	r.say = say
 	return failed

@@ -29,7 +29,7 @@ var transactions = []struct {
 	many int
 }{
 	{"rr", requestResponse, 400},
-	{"crr", connectRequestResponse, 160},
+	{"crr", connectRequestResponse, 320},
 }
 
 // latency measures how long transactions over TCP take between two pods ("latency", us):

@@ -126,7 +126,7 @@ func TestLaps(t *testing.T) {
 	err := r.all(t.Context(), []benchmark{
 		{name: "pps", of: "pps", measure: func(ctx context.Context, r *run) error { return r.rates(ctx, usual, []row{tc, ipvs}, true) }},
 		{name: "odd", of: "odd", measure: func(context.Context, *run) error { failed++; return errors.New("no such luck") }},
-		{name: "same", of: "same", once: true, measure: func(context.Context, *run) error { once++; return nil }},
+		{name: "same", of: "same", laps: 1, measure: func(context.Context, *run) error { once++; return nil }},
 	})
 	require.EqualError(t, err, "odd: no such luck")
 	require.Equal(t, []int{2, 1, 1}, []int{ups, failed, once})
@@ -142,6 +142,25 @@ func TestLaps(t *testing.T) {
 	if lacking(ipvs.datapath(usual)) != "" {
 		require.Equal(t, []string{"pps empty", "pps tc", "cost tc", "cpu tc"}, got)
 		require.Len(t, r.results.Absent, 2, "ipvs, told once, and what failed")
+	}
+}
+
+// What takes part in fewer laps does so at even distances.
+func TestLapsOfABenchmark(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		laps, of int
+		want     []int
+	}{
+		{0, 3, []int{0, 1, 2}}, {1, 12, []int{0}}, {6, 12, []int{0, 2, 4, 6, 8, 10}}, {6, 2, []int{0, 1}},
+	} {
+		var in []int
+		for lap := range test.of {
+			if (benchmark{laps: test.laps}).isIn(lap, test.of) {
+				in = append(in, lap)
+			}
+		}
+		require.Equal(t, test.want, in, "%d of %d", test.laps, test.of)
 	}
 }
 
