@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/skbench/skbench/bench"
+	"github.com/skbench/skbench/harness"
+	"github.com/skbench/skbench/harness/datapath/ebpf"
 )
 
 // Packets per second of every datapath. Package reports makes a page of what is written.
@@ -19,5 +21,22 @@ func ExampleRun() {
 	}
 	if err := results.Write("out/bench"); err != nil {
 		fmt.Println(err)
+	}
+}
+
+// Whether a change of the datapath costs anything: skbench report compare out/old out/new tells
+// by how much, lap by lap.
+func ExampleSideBySide() {
+	runs, err := bench.SideBySide{
+		Datapaths: []harness.Datapath{ebpf.Datapath(), ebpf.Datapath(ebpf.WithoutTrace())},
+	}.Run(context.Background(), func(what string) { fmt.Println(what) })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i, name := range []string{"out/old", "out/new"} {
+		if err := runs[i].Write(name); err != nil {
+			fmt.Println(err)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,29 +10,44 @@ import (
 	"github.com/skbench/skbench/topo"
 )
 
-// The three sides of a comparison have the same figures under the same names, or reports
-// could not compare them.
-func TestComparisonsHaveThreeSides(t *testing.T) {
-	p := Proof{Datapath: "tc", Comparisons: 2, Samples: 1, Duration: 5 * time.Millisecond}
-	taken := 0
-	err := p.compare(t.Context(), plan{laps: 2, rounds: 1, duration: p.Duration, say: func(string) {}}, slowedRows["tc"], 7, 0, func(c Comparison) error {
-		taken++
-		for _, run := range []*Results{c.Old, c.Same, c.Slower} {
-			require.Len(t, run.Results, 2)
-			for i, result := range run.Results {
-				require.Equal(t, c.Old.Results[i].Benchmark, result.Benchmark)
-				require.Equal(t, c.Old.Results[i].Params, result.Params)
-				require.Len(t, result.Samples, 2)
-				require.Equal(t, 2, result.Laps)
+// What is found by many turns is tried, and what is missing added, until as much is added as was wanted.
+func TestDelayIsCalibrated(t *testing.T) {
+	t.Parallel()
+	costs := func(cost float64) *Results { // in two laps, in the second of which the machine was slower
+		return &Results{Results: []Result{{}, {Laps: 2, Samples: []float64{cost, 1.5 * cost}, Median: cost}}}
+	}
+	for _, test := range []struct {
+		name  string
+		added func(turns, try int) float64 // ns, to 60
+		want  []int                        // turns that were tried
+		fails string
+	}{
+		{"in proportion", func(turns, _ int) float64 { return 0.5 * float64(turns) }, []int{1000, 12, 12, 12}, ""},
+		{"the first of them cost nothing", func(turns, _ int) float64 { return max(0.1, 0.5*float64(turns)-4) },
+			[]int{1000, 12, 12, 12, 20, 20, 20}, ""},
+		{"a noisy machine", func(turns, try int) float64 { return 0.5*float64(turns) + float64(try%3-1) }, []int{1000, 12, 12, 12}, ""},
+		{"one that is another each time", func(turns, try int) float64 { return 0.5*float64(turns) + 1.8*float64((try+2)/3%2) - 0.9 },
+			[]int{1000, 12, 12, 12, 10, 10, 10, 14, 14, 14, 10, 10, 10}, ""},
+		{"one too noisy", func(turns, try int) float64 { return float64(500 - 1000*((try+2)/3%2)) },
+			[]int{1000, 12, 12, 12, 1024, 1024, 1024, 36, 36, 36, 1048, 1048, 1048}, "1048 turns added 500.0 ns to 60 ns"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var tried []int
+			delay, err := Proof{Slower: 0.1}.calibrate(func(turns uint16, _ string) (Comparison, error) {
+				tried = append(tried, int(turns))
+				return Comparison{Old: costs(59), Same: costs(61), Slower: costs(60 + test.added(int(turns), len(tried)-1))}, nil
+			})
+			require.Equal(t, test.want, tried)
+			if test.fails != "" {
+				require.ErrorContains(t, err, test.fails)
+				return
 			}
-		}
-		require.NotEqual(t, c.Old.Results[0].Samples, c.Same.Results[0].Samples, "measured twice")
-		return nil
-	})
-	require.NoError(t, err)
-	require.Equal(t, 2, taken)
-
-	_, err = Proof{Datapath: "iptables"}.Run(t.Context(), nil, nil)
+			require.NoError(t, err)
+			require.InDelta(t, 60, delay.Alone, 1e-9)
+			require.InDelta(t, 6, delay.Added, 2)
+		})
+	}
+	_, err := Proof{Datapath: "iptables"}.Run(t.Context(), nil, nil)
 	require.ErrorContains(t, err, `"iptables" cannot be slowed down: take xdp or tc`)
 }
 

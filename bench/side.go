@@ -106,6 +106,12 @@ func (p plan) bringUp(ctx context.Context, t traffic, rows []row, cpu int, absen
 		ups = append(ups, func() (*side, error) { return throughDatapath(ctx, row.name, datapath, t, cpu) })
 	}
 	p.say("bringing up " + strings.Join(names, ", "))
+	return warmedUp(ctx, ups)
+}
+
+// warmedUp brings sides up and shows that each forwards. Sides that are up are returned with
+// an error too, to be closed.
+func warmedUp(ctx context.Context, ups []func() (*side, error)) (sides []*side, err error) {
 	if sides, err = atOnce(ups); err != nil {
 		return sides, err
 	}
@@ -200,7 +206,7 @@ func (s *side) warmUp(ctx context.Context) error {
 	if _, err := s.wire.once(ctx); err != nil {
 		return err
 	}
-	got, err := s.wire.saturate(ctx, 50*time.Millisecond)
+	got, err := s.wire.saturate(ctx, 10*time.Millisecond)
 	if err != nil {
 		return err
 	}
