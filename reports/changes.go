@@ -45,6 +45,11 @@ type Change struct {
 	// their medians, and so are the bounds.
 	P float64
 
+	// Paired is set when the runs were measured side by side: the rounds of one are held against
+	// those of the other one by one, Effect is the laps' mean, and P is that of Student's t test
+	// for pairs, of the logarithms of the laps' ratios.
+	Paired bool
+
 	Outcome Outcome
 	Why     string // of an outcome that says nothing
 }
@@ -62,12 +67,13 @@ func (c Change) Unit() string {
 // that it cannot be trusted decides nothing, and neither do runs on different CPUs.
 func Compare(old, new *Results) []Change {
 	why, method := incomparable(old, new), otherMethod(old, new)
-	steady := otherYardstick(old, new) == ""
+	steady, paired := otherYardstick(old, new) == "", sideBySide(old, new)
 	var changes []Change
 	for i := range new.Results {
 		r := &new.Results[i]
 		c := Change{Name: r.goName(), New: r, Old: old.find(r), P: 1}
 		c.Beside = steady && c.Old != nil && len(c.Old.Empty) > 0 && len(c.New.Empty) > 0
+		c.Paired = paired && c.Old != nil && c.Old.isLapped() && c.Old.Laps == c.New.Laps && len(c.Old.Samples) == len(c.New.Samples)
 		switch {
 		case c.Old == nil:
 			c.Outcome = Added
@@ -195,11 +201,14 @@ func (c *Change) measure() bool {
 	if old.Lo <= 0 || new.Lo <= 0 {
 		return false
 	}
-	c.Effect = new.Center/old.Center - 1
 	before, after := c.Old.values(c.Beside), c.New.values(c.Beside)
+	if c.Paired {
+		return c.measurePairs(before, after)
+	}
 	if c.Old.isLapped() && c.New.isLapped() {
 		before, after = c.Old.medians(before), c.New.medians(after)
 	}
+	c.Effect = new.Center/old.Center - 1
 	c.Low, c.High = allowed(before, after)
 	c.Low, c.High = min(c.Low, c.Effect), max(c.High, c.Effect) // medians of lopsided samples may lie outside
 	c.High = min(c.High, slices.Max(after)/old.Lo-1)            // where many old samples are no more than zero

@@ -183,8 +183,10 @@ func (r Result) checkSummary() error {
 	return nil
 }
 
+// confidence is that of every interval.
+const confidence = 0.95
+
 // summaryOf is median and interval of samples, which it sorts.
 func summaryOf(samples []float64) benchmath.Summary {
-	const confidence = 0.95
 	return benchmath.AssumeNothing.Summary(benchmath.NewSample(samples, &benchmath.DefaultThresholds), confidence)
 }

@@ -84,7 +84,7 @@ func (d *Diff) settings() (all []setting) {
 	both := maps.Clone(d.Old.Environment)
 	maps.Copy(both, d.New.Environment)
 	for _, key := range slices.Sorted(maps.Keys(both)) {
-		if key == "time" || key == "untrusted" || key == "method" {
+		if slices.Contains([]string{"time", "untrusted", "method", "side-by-side"}, key) {
 			continue
 		}
 		if a, b := d.Old.Environment[key], d.New.Environment[key]; a != b {

@@ -60,6 +60,7 @@ type changed struct {
 	Basis    string // what the figures are compared by, or ""
 	Groups   []changeGroup
 	Settings []setting
+	Test     string // by which p is found
 	Repeated bool
 }
 
@@ -195,7 +196,7 @@ func (r *Report) changed() *changed {
 	if r.Diff == nil {
 		return nil
 	}
-	all := &changed{Basis: r.Diff.basis(), Settings: r.Diff.settings(), Repeated: r.Diff.Again != nil}
+	all := &changed{Basis: r.Diff.basis(), Settings: r.Diff.settings(), Test: r.Diff.test(), Repeated: r.Diff.Again != nil}
 	for _, o := range outcomes {
 		of := slices.DeleteFunc(slices.Clone(r.Diff.Changes), func(c Change) bool { return c.Outcome != o })
 		if len(of) == 0 {

@@ -59,16 +59,16 @@ func TestIntervalIsOfTheLaps(t *testing.T) {
 	require.Greater(t, few.Low, 95.0, "three laps bound nothing, and their samples are taken")
 }
 
-// On a machine that is another one in each lap, by 5 %, nothing is seen that is not there, and
-// what is three times as large is.
+// On a machine that is another one in each lap, by 5 %, nothing is seen that is not there. What
+// is seen, by the laps of the run, is another matter.
 func TestGateOnAnUnsteadyMachine(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(5, 6))
 	const trials = 1000
-	regressed := func(slower float64) (found int) {
+	regressed := func(count int, slower float64) (found int) {
 		for range trials {
 			taken := func(mean float64) *Results {
-				laps := make([]float64, 6)
+				laps := make([]float64, count)
 				for i := range laps {
 					laps[i] = mean * (1 + 0.05*random.NormFloat64())
 				}
@@ -78,6 +78,8 @@ func TestGateOnAnUnsteadyMachine(t *testing.T) {
 		}
 		return found
 	}
-	require.LessOrEqual(t, regressed(1), trials/100)
-	require.GreaterOrEqual(t, regressed(1.25), trials*95/100)
+	for count, slower := range map[int]float64{6: 1.25, 12: 1.15} {
+		require.LessOrEqual(t, regressed(count, 1), trials/100)
+		require.GreaterOrEqual(t, regressed(count, slower), trials*95/100)
+	}
 }
