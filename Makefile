@@ -48,7 +48,7 @@ matrix-quick: ## one scenario of each kind on one old and one new kernel
 test-vm: setup-matrix ## the scenarios in one virtual machine, where this machine's kernel must not or cannot load BPF programs
 	@$(MAKE) --no-print-directory matrix MATRIX_OUT=out/test-vm KERNELS=$(or $(KERNELS),6.12)
 
-repeatability: root-repeatability setup ## how well two runs agree, and whether a datapath that is 10 % slower is found: on a quiet machine, 25 minutes
+repeatability: root-repeatability setup ## how well two runs agree, and whether a datapath that is 10 % slower is found: on a quiet machine, 90 minutes
 	$(GO) run ./ci/repeatability
 
 stream: root-stream ## a capture of 10 GiB through a program, in little memory (minutes)

@@ -67,41 +67,53 @@ func (d differences) print(out io.Writer) error {
 // tally counts what reports say of comparisons.
 type tally struct {
 	proof bench.Proof
-	delay bench.Delay
+	delay bench.Delay // zero where it is not known
 
+	sampling                      string
 	taken                         int
 	alarms, confirmedAlarms       int       // comparisons with itself in which a figure looks changed
 	found, confirmed, foundInRate int       // comparisons with what is slower in which its cost, or its rate, looks worse
 	apart, slowed                 []float64 // by how much the cost differs in each comparison, of itself and of what is slower
 	previousSame, previousSlower  []reports.Change
 	firstSame, firstSlower        []reports.Change
+
+	nights                   int // comparisons with the run before, as of two nights: the runs have no lap in common
+	nightAlarms, nightsFound int
+	nightsApart              []float64
+	before                   *reports.Results
 }
 
-// count judges a comparison. What looks worse is confirmed by the comparison before, for the first of all by the last.
-func (t *tally) count(dir string, c bench.Comparison) error {
-	old, err := read(filepath.Join(dir, "old"), c.Old)
-	if err != nil {
-		return err
-	}
-	changes := func(results *bench.Results) ([]reports.Change, error) {
-		new, err := read(filepath.Join(dir, "new"), results)
-		if err != nil {
-			return nil, err
+// keep leaves the runs of a comparison in a folder of their own, and judges them.
+func (t *tally) keep(dir string, c bench.Comparison) error {
+	dir = filepath.Join(dir, fmt.Sprintf("%s-%03d", t.proof.Datapath, t.taken+1))
+	for name, run := range map[string]*bench.Results{"old": c.Old, "same": c.Same, "slower": c.Slower} {
+		if err := run.Write(filepath.Join(dir, name)); err != nil {
+			return err
 		}
-		return reports.Compare(old, new), nil
 	}
-	same, err := changes(c.Same)
-	if err != nil {
-		return err
+	return t.judge(dir)
+}
+
+// judge judges the runs in a folder: those of a comparison side by side, and as one night's beside those of the comparison before.
+func (t *tally) judge(dir string) error {
+	var runs [3]*reports.Results
+	for i, name := range []string{"old", "same", "slower"} {
+		var err error
+		if runs[i], err = reports.ReadResults(filepath.Join(dir, name)); err != nil {
+			return err
+		}
 	}
-	slower, err := changes(c.Slower)
-	if err != nil {
-		return err
+	old, same, slower := runs[0], runs[1], runs[2]
+	t.sampling = old.Environment["sampling"]
+	t.add(reports.Compare(old, same), reports.Compare(old, slower))
+	if t.before != nil {
+		t.addNight(reports.Compare(t.before, same), reports.Compare(t.before, slower))
 	}
-	t.add(same, slower)
+	t.before = old
 	return nil
 }
 
+// add counts a comparison side by side. What looks worse is confirmed by the comparison before, for the first of all by the last.
 func (t *tally) add(same, slower []reports.Change) {
 	t.taken++
 	t.alarms += one(changed(same))
@@ -114,6 +126,14 @@ func (t *tally) add(same, slower []reports.Change) {
 		t.confirm(same, slower)
 	}
 	t.previousSame, t.previousSlower = same, slower
+}
+
+// addNight counts a comparison of runs one after the other.
+func (t *tally) addNight(same, slower []reports.Change) {
+	t.nights++
+	t.nightAlarms += one(changed(same))
+	t.nightsFound += one(worse(slower, "ns/packet"))
+	t.nightsApart = append(t.nightsApart, effect(same))
 }
 
 // confirm takes the comparison before as the repetition.
@@ -155,11 +175,17 @@ func (t *tally) print(out io.Writer) error {
 	if t.taken > 1 { // the first comparison's repetition is the last
 		t.confirm(t.firstSame, t.firstSlower)
 	}
-	fmt.Fprintf(out, "%s, %d comparisons of %d samples of %v; alone it takes %.0f ns, and %d turns that slow it down add %.1f ns:\n",
-		t.proof.Datapath, t.taken, t.proof.Samples, t.proof.Duration, t.delay.Alone, t.delay.Turns, t.delay.Added)
+	fmt.Fprintf(out, "%s, %d comparisons of %s\n", t.proof.Datapath, t.taken, t.sampling)
+	if t.delay.Added > 0 {
+		fmt.Fprintf(out, "  alone it takes %.0f ns, and %d turns that slow it down add %.1f ns\n", t.delay.Alone, t.delay.Turns, t.delay.Added)
+	}
 	fmt.Fprintf(out, "  with itself: %d of %d look changed, %d worse after a repetition; %s\n", t.alarms, t.taken, t.confirmedAlarms, most(t.apart))
 	fmt.Fprintf(out, "  slowed down by %.0f %%: %d of %d found by the cost, %d after a repetition, %d by the rate alone; %s\n",
 		100*t.proof.Slower, t.found, t.taken, t.confirmed, t.foundInRate, most(t.slowed))
+	if t.nights > 0 {
+		fmt.Fprintf(out, "  with the run before, as two nights are compared: %d of %d look changed; %s; slowed down: %d found\n",
+			t.nightAlarms, t.nights, most(t.nightsApart), t.nightsFound)
+	}
 	var failed error
 	if float64(t.alarms) > mostAlarms*float64(t.taken) {
 		failed = fmt.Errorf("%s: %d false alarms in %d comparisons, and promised is at most 1 in 100", t.proof.Datapath, t.alarms, t.taken)

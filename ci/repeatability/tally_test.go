@@ -93,3 +93,40 @@ func TestComparisonsAreCounted(t *testing.T) {
 	require.Contains(t, said, "2 of 2 look changed, 2 worse after a repetition")
 	require.Contains(t, said, "1 by the rate alone")
 }
+
+// The runs of a comparison are judged lap by lap, and against the comparison before as a night against the one before; what is kept
+// is judged again alike.
+func TestRunsAreKeptAndJudged(t *testing.T) {
+	dir := t.TempDir()
+	run := func(at string, nsPerPacket float64) *bench.Results {
+		r := bench.Result{Benchmark: "cost", Params: map[string]string{"datapath": "ebpf"}, Unit: "ns/packet", Laps: 12}
+		for lap := range 12 {
+			r.Samples = append(r.Samples, nsPerPacket*(1+0.02*float64(lap%3-1)))
+		}
+		r.Median, r.Low, r.High = nsPerPacket, 0.98*nsPerPacket, 1.02*nsPerPacket
+		environment := map[string]string{"cpu": "Xeon", "side-by-side": at, "sampling": "1 sample in each of 12 laps"}
+		return &bench.Results{Schema: bench.Schema, Environment: environment, Results: []bench.Result{r}}
+	}
+	kept := tally{proof: bench.Proof{Datapath: "xdp", Slower: 0.1}}
+	for at, cost := range map[string]float64{"noon": 60, "one o'clock": 60.5, "two o'clock": 61} { // in any order: all are alike
+		require.NoError(t, kept.keep(dir, bench.Comparison{Old: run(at, cost), Same: run(at, 0.999*cost), Slower: run(at, 1.1*cost)}))
+	}
+	var said, again strings.Builder
+	require.NoError(t, kept.print(&said))
+	require.Contains(t, said.String(), "xdp, 3 comparisons of 1 sample in each of 12 laps\n")
+	require.Contains(t, said.String(), "with itself: 0 of 3 look changed, 0 worse after a repetition; the cost differs by -0.1 %")
+	require.Contains(t, said.String(), "slowed down by 10 %: 3 of 3 found by the cost, 3 after a repetition, 0 by the rate alone; the cost differs by +10.0 %")
+	require.Contains(t, said.String(), "with the run before, as two nights are compared: 0 of 2 look changed;")
+	require.Contains(t, said.String(), "slowed down: 2 found")
+
+	require.NoError(t, judgeKept(dir, kept.proof, &again))
+	require.Equal(t, said.String(), again.String())
+
+	require.ErrorContains(t, judgeKept(t.TempDir(), kept.proof, &again), "no runs were kept in")
+
+	another := run("three o'clock", 90)
+	require.NoError(t, kept.keep(dir, bench.Comparison{Old: another, Same: another, Slower: another}))
+	require.Equal(t, []int{0, 1, 3}, []int{kept.alarms, kept.nightAlarms, kept.nightsFound}, "the machine was slower, and all looks so")
+	require.ErrorContains(t, kept.print(&said), "is found in 3 of 4")
+	require.ErrorContains(t, judgeKept(dir, kept.proof, &again), "is found in 3 of 4")
+}
