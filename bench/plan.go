@@ -28,11 +28,11 @@ type plan struct {
 
 // plan goes through the benchmarks several times, and brings sides up anew each time. A side is
 // faster or slower for as long as it is up than it is the next time, since its maps lie
-// elsewhere in memory, and the machine's neighbours come and go within minutes: what differs
+// elsewhere in memory, and the machine's neighbours come and go within seconds or minutes: what differs
 // from lap to lap is what would differ from run to run, and tells what a change must exceed.
 // With six laps against six the U test asks for all but 2 of 36 pairs to differ the same way
-// (p < 0.01), with twelve it allows 26 of 144: what changed by 1.3 times the laps' spread is
-// found, not only what changed by three times that.
+// (p < 0.01), with twelve it allows 27 of 144: every second time it finds what changed by 1.3
+// times the laps' spread, and not by 2.2 times.
 //
 // Within a lap samples are short: the shorter a round is, the less the machine changes from
 // one side's turn to the next, and the better what sides have in common cancels.

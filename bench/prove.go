@@ -118,13 +118,10 @@ func (p Proof) calibrate(compare func(turns uint16, title string) (Comparison, e
 
 // slower is by what part the cost grew, in the mean of the laps.
 func (c Comparison) slower() (part float64) {
-	cost := func(r *Results, lap int) float64 {
-		n := len(r.Results[1].Samples) / r.Results[1].Laps
-		return median(r.Results[1].Samples[lap*n : (lap+1)*n])
-	}
-	laps := c.Old.Results[1].Laps
-	for lap := range laps {
-		part += (2*cost(c.Slower, lap)/(cost(c.Old, lap)+cost(c.Same, lap)) - 1) / float64(laps)
+	costs := func(r *Results) []float64 { return r.Results[1].lapMedians() }
+	old, same, slower := costs(c.Old), costs(c.Same), costs(c.Slower)
+	for lap := range slower {
+		part += (2*slower[lap]/(old[lap]+same[lap]) - 1) / float64(len(slower))
 	}
 	return part
 }

@@ -72,14 +72,18 @@ func (r *Result) summarise() {
 	values, summary := r.Samples, summaryOf(r.Samples)
 	r.Median = summary.Center
 	if r.Laps >= fewLaps {
-		values = nil
-		for lap := range slices.Chunk(r.Samples, len(r.Samples)/r.Laps) {
-			values = append(values, median(lap))
-		}
+		values = r.lapMedians()
 		summary = summaryOf(values)
 	}
 	r.Low, r.High = max(summary.Lo, slices.Min(values)), min(summary.Hi, slices.Max(values))
 	r.Low, r.High = min(r.Low, r.Median), max(r.High, r.Median) // the median of all is not one of the laps'
+}
+
+func (r *Result) lapMedians() (all []float64) {
+	for lap := range slices.Chunk(r.Samples, len(r.Samples)/r.Laps) {
+		all = append(all, median(lap))
+	}
+	return all
 }
 
 // add records the samples of a lap, and beside them those of the empty path from the same
