@@ -51,6 +51,10 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if *turns > math.MaxUint16 || *turns > 0 && *datapath == "" {
+		return fmt.Errorf("-turns %d: give at most %d, and the -datapath that they slow down by a tenth, since each takes another number", *turns, math.MaxUint16)
+	}
+	p.Turns = uint16(*turns)
 	if *judge != "" {
 		return judgeKept(*judge, p, out)
 	}
@@ -62,7 +66,6 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
 
-	p.Turns = uint16(min(*turns, math.MaxUint16))
 	datapaths, failed := []string{*datapath}, error(nil)
 	if *datapath == "" {
 		datapaths = []string{"xdp", "tc"}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"io"
 	"strings"
 	"testing"
 
@@ -129,4 +131,13 @@ func TestRunsAreKeptAndJudged(t *testing.T) {
 	require.Equal(t, []int{0, 1, 3}, []int{kept.alarms, kept.nightAlarms, kept.nightsFound}, "the machine was slower, and all looks so")
 	require.ErrorContains(t, kept.print(&said), "is found in 3 of 4")
 	require.ErrorContains(t, judgeKept(dir, kept.proof, &again), "is found in 3 of 4")
+}
+
+// Each datapath needs another number of turns to be slower by a tenth.
+func TestTurnsAreOfADatapath(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context()) // nothing is measured
+	cancel()
+	for _, args := range [][]string{{"-turns", "20"}, {"-datapath", "xdp", "-turns", "65536"}} {
+		require.ErrorContains(t, run(canceled, args, io.Discard), "give at most 65535, and the -datapath", args)
+	}
 }
